@@ -1,0 +1,120 @@
+import { OpsError } from '../errors/index.ts';
+
+/**
+ * The environment variables of the product. They override the file; secrets come from here alone.
+ * An empty variable counts as absent, since GitHub passes an unset secret as an empty string.
+ */
+export const secretVariables = [
+  'DATABASE_URL',
+  'BACKUP_FTP_URL',
+  'BACKUP_S3_ACCESS_KEY_ID',
+  'BACKUP_S3_SECRET_ACCESS_KEY',
+  'BACKUP_AGE_IDENTITY',
+] as const;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Values that never stand in the file. */
+export interface SecretValues {
+  readonly databaseUrl: string | undefined;
+  readonly ftpUrl: string | undefined;
+  readonly s3AccessKeyId: string | undefined;
+  readonly s3SecretAccessKey: string | undefined;
+  readonly ageIdentity: string | undefined;
+}
+
+export function readSecrets(env: Environment): SecretValues {
+  return Object.freeze({
+    databaseUrl: value(env, 'DATABASE_URL'),
+    ftpUrl: value(env, 'BACKUP_FTP_URL'),
+    s3AccessKeyId: value(env, 'BACKUP_S3_ACCESS_KEY_ID'),
+    s3SecretAccessKey: value(env, 'BACKUP_S3_SECRET_ACCESS_KEY'),
+    ageIdentity: value(env, 'BACKUP_AGE_IDENTITY'),
+  });
+}
+
+type Tree = { [key: string]: unknown };
+
+/** The file's content with the environment laid over it: a destination of the environment replaces the file's of that kind. */
+export function overlayEnvironment(file: Tree, env: Environment): Tree {
+  const merged = structuredClone(file);
+  const backup = branch(merged, 'backup');
+
+  const recipients = value(env, 'BACKUP_AGE_RECIPIENTS');
+  if (recipients) backup.recipients = list(recipients);
+  const jobs = value(env, 'BACKUP_JOBS');
+  if (jobs) backup.jobs = whole('BACKUP_JOBS', jobs);
+  const level = value(env, 'BACKUP_COMPRESSION_LEVEL');
+  if (level) backup.compressionLevel = whole('BACKUP_COMPRESSION_LEVEL', level);
+  const paths = value(env, 'BACKUP_FILES_PATHS');
+  if (paths) branch(backup, 'files').paths = list(paths);
+  const databases = value(env, 'BACKUP_DATABASES');
+  if (databases) branch(backup, 'database').databases = list(databases);
+
+  const destinations = environmentDestinations(env);
+  if (destinations.length > 0) {
+    const kinds = new Set(destinations.map(d => d.kind));
+    const kept = Array.isArray(backup.destinations)
+      ? (backup.destinations as Tree[]).filter(d => !kinds.has(d?.kind))
+      : [];
+    backup.destinations = [...kept, ...destinations];
+  }
+
+  const logLevel = value(env, 'LOG_LEVEL');
+  if (logLevel) branch(merged, 'log').level = logLevel;
+  const logFormat = value(env, 'LOG_FORMAT');
+  if (logFormat) branch(merged, 'log').format = logFormat;
+  return merged;
+}
+
+function environmentDestinations(env: Environment): Tree[] {
+  const destinations: Tree[] = [];
+  const localPath = value(env, 'BACKUP_LOCAL_PATH');
+  if (localPath) destinations.push({ kind: 'local', path: localPath });
+  const bucket = value(env, 'BACKUP_S3_BUCKET');
+  if (bucket) {
+    const region = value(env, 'BACKUP_S3_REGION');
+    const endpoint = value(env, 'BACKUP_S3_ENDPOINT');
+    const prefix = value(env, 'BACKUP_S3_PREFIX');
+    destinations.push({
+      kind: 's3',
+      bucket,
+      ...(region && { region }),
+      ...(endpoint && { endpoint }),
+      ...(prefix && { prefix }),
+    });
+  }
+  if (value(env, 'BACKUP_FTP_URL')) destinations.push({ kind: 'ftp' });
+  return destinations;
+}
+
+function branch(tree: Tree, key: string): Tree {
+  const existing = tree[key];
+  if (existing === undefined || existing === null) {
+    const made: Tree = {};
+    tree[key] = made;
+    return made;
+  }
+  // A wrong type stays as it is: validation names it with its line.
+  return typeof existing === 'object' && !Array.isArray(existing) ? (existing as Tree) : {};
+}
+
+function list(text: string): string[] {
+  return text
+    .split(/[,\n]/)
+    .map(item => item.trim())
+    .filter(item => item !== '');
+}
+
+function whole(name: string, text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new OpsError('CONFIG_INVALID', `${name} is '${text}', and must be a whole number`, {
+    hint: `Set ${name} to digits only, for example ${name}=2.`,
+    exit: 'usage',
+  });
+}
+
+function value(env: Environment, name: string): string | undefined {
+  const raw = env[name]?.trim();
+  return raw ? raw : undefined;
+}

@@ -1,0 +1,11 @@
+export { type Environment, type SecretValues, secretVariables } from './environment.ts';
+export { defaultConfigFile, type LoadedConfig, loadConfig } from './load.ts';
+export { nearest } from './nearest.ts';
+export {
+  type AssertionConfig,
+  type Config,
+  configJsonSchema,
+  configSchema,
+  type DestinationConfig,
+  type RetentionConfig,
+} from './schema.ts';

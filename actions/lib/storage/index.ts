@@ -1,0 +1,1 @@
+export type { GetOptions, ObjectInfo, PutOptions, Storage, StorageCapabilities } from './storage.ts';
