@@ -41,7 +41,16 @@ export function overlayEnvironment(file: Tree, env: Environment): Tree {
   const backup = branch(merged, 'backup');
 
   const recipients = value(env, 'BACKUP_AGE_RECIPIENTS');
-  if (recipients) backup.recipients = list(recipients);
+  if (recipients) {
+    backup.recipients = list(recipients);
+    // A list of nobody must never come to mean "not encrypted".
+    if (list(recipients).length === 0) {
+      throw new OpsError('CONFIG_INVALID', `BACKUP_AGE_RECIPIENTS names nobody`, {
+        hint: 'Set it to one or more age1… public keys separated by commas, or unset it for backups that are not encrypted.',
+        exit: 'usage',
+      });
+    }
+  }
   const jobs = value(env, 'BACKUP_JOBS');
   if (jobs) backup.jobs = whole('BACKUP_JOBS', jobs);
   const level = value(env, 'BACKUP_COMPRESSION_LEVEL');

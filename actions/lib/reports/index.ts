@@ -1,3 +1,4 @@
+export type { Operation, Outcome } from './operation.ts';
 export {
   type Check,
   checkSchema,

@@ -10,7 +10,10 @@ export interface ObjectInfo {
 }
 
 export interface StorageCapabilities {
-  /** `put(…, { ifAbsent: true })` is refused atomically by the store itself, as a probe has shown. */
+  /**
+   * `put(…, { ifAbsent: true })` is refused atomically by the store itself, as a probe has shown. On S3 this speaks of
+   * objects below one part (16 MiB); larger ones are atomic where the store also honours it on multipart uploads.
+   */
   atomicIfAbsent: boolean;
   /** `get` with a byte range. */
   ranges: boolean;
@@ -53,7 +56,10 @@ export interface Storage {
   /** Removes an object; removing what is not there is fine. */
   remove(key: string, options?: { signal?: AbortSignal }): Promise<void>;
   capabilities(): Promise<StorageCapabilities>;
-  /** Removes uploads that were begun and never finished, older than `olderThanSeconds`; returns what it removed. */
-  sweepAbandoned(options: { olderThanSeconds: number; signal?: AbortSignal }): Promise<string[]>;
+  /**
+   * Removes uploads that were begun and never finished, older than `olderThanSeconds`; returns what it removed. Only
+   * below `prefix` (as in `list`) when given: a store does not tell whose unfinished uploads in a bucket are.
+   */
+  sweepAbandoned(options: { olderThanSeconds: number; prefix?: string; signal?: AbortSignal }): Promise<string[]>;
   close(): Promise<void>;
 }

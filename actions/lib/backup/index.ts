@@ -1,0 +1,26 @@
+export {
+  type BackupData,
+  type BackupInput,
+  backupAllOperation,
+  backupDatabaseOperation,
+  backupFilesOperation,
+} from './operations/backup.ts';
+export { type DrillData, type DrillInput, drillOperation } from './operations/drill.ts';
+export { type ListData, type ListedSet, type ListInput, listOperation } from './operations/list.ts';
+export { type PruneData, pruneOperation } from './operations/prune.ts';
+export {
+  type RestoreData,
+  type RestoreInput,
+  restoreDatabaseOperation,
+  restoreFilesOperation,
+} from './operations/restore.ts';
+export {
+  type VerifyData,
+  type VerifyInput,
+  type VerifyLevel,
+  verifyLevels,
+  verifyOperation,
+} from './operations/verify.ts';
+export { setKinds } from './sets/keys.ts';
+export type { DatabaseManifest, FilesManifest, Manifest, Part, SetKind } from './sets/manifest.ts';
+export type { Proof, Verdict } from './sets/set-store.ts';

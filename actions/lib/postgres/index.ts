@@ -1,0 +1,17 @@
+export {
+  type ClientTools,
+  type FindToolsOptions,
+  findClientTools,
+  findServerTools,
+  type ServerTools,
+} from './binaries.ts';
+export { type ConnectOptions, connect } from './connect.ts';
+export { copyIn } from './copy-in.ts';
+export { type CopyBuffers, type CopyOutOptions, type CopyOutResult, copyOut, createCopyBuffers } from './copy-out.ts';
+export { pgError } from './errors.ts';
+export { type ServerFacts, serverFacts } from './facts.ts';
+export { libpqEnv } from './libpq.ts';
+export { assertHoldsSnapshot } from './pooler.ts';
+export { quoteIdent, quoteLiteral, quoteQualified } from './quote.ts';
+export { type PostgresTarget, parsePostgresUrl, withDatabase } from './target.ts';
+export { startThrowawayServer, type ThrowawayOptions, type ThrowawayServer } from './throwaway.ts';

@@ -1,0 +1,2 @@
+export { type Child, type ChildOutcome, type ChildSpec, startChild } from './child.ts';
+export { maxCollectedBytes, type RunResult, type RunSpec, runChild } from './run.ts';

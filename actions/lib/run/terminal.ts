@@ -1,0 +1,86 @@
+import { resolve } from 'node:path';
+import { type Environment, loadConfig } from '../config/index.ts';
+import { type ExitCode, type OpsError, toOpsError } from '../errors/index.ts';
+import { createLog, createProgress, noProgress, Secrets } from '../log/index.ts';
+import { createDirectoryStore, type Operation, type Report } from '../reports/index.ts';
+import { type Finished, type Frame, runOperation } from './operation.ts';
+
+export interface TerminalOptions {
+  env: Environment;
+  cwd: string;
+  configFile: string | undefined;
+  /** Print the report alone on stdout. */
+  json: boolean;
+  stdout: { write(text: string): unknown };
+  stderr: { write(text: string): unknown; isTTY?: boolean; columns?: number };
+  signal: AbortSignal;
+}
+
+/**
+ * Runs one operation from a terminal: bars and lines on stderr and stdout, or one JSON document on stdout.
+ * @returns the exit code
+ */
+export async function runInTerminal<Input, Data>(
+  operation: Operation<Input, Data>,
+  input: Input,
+  options: TerminalOptions,
+): Promise<ExitCode> {
+  const secrets = new Secrets();
+  addSecrets(secrets, options.env);
+  let finished: Finished<Data>;
+  try {
+    finished = await runOperation(operation, input, terminalFrame(options, secrets));
+  } catch (thrown) {
+    const error = toOpsError(thrown);
+    if (options.json)
+      printJson(options, secrets, { error: { code: error.code, message: error.message, hint: error.hint } });
+    printError(options, secrets, error);
+    return error.exitCode;
+  }
+  const { report, reportPath, error, exitCode } = finished;
+  if (options.json) printJson(options, secrets, report);
+  else if (!error) for (const line of operation.lines(report)) options.stdout.write(`${secrets.redact(line)}\n`);
+  if (!options.json && reportPath !== undefined) options.stdout.write(`Report: ${reportPath}\n`);
+  if (error) printError(options, secrets, error);
+  return exitCode;
+}
+
+/** Every secret variable of the product is known to the redaction before anything else happens. */
+export function addSecrets(secrets: Secrets, env: Environment): void {
+  secrets.addUrl(env.DATABASE_URL);
+  secrets.addUrl(env.BACKUP_FTP_URL);
+  for (const name of ['BACKUP_S3_SECRET_ACCESS_KEY', 'BACKUP_AGE_IDENTITY'] as const)
+    secrets.add(env[name]?.trim() || undefined);
+  for (const [, key] of (env.BACKUP_AGE_IDENTITY ?? '').matchAll(/(AGE-SECRET-KEY-1[A-Z0-9]+)/gi)) secrets.add(key);
+}
+
+function terminalFrame(options: TerminalOptions, secrets: Secrets): Frame {
+  const { env, cwd, stderr } = options;
+  const loaded = loadConfig({ env, cwd, file: options.configFile });
+  const { config } = loaded;
+  return {
+    loaded,
+    secrets,
+    log: createLog({ ...config.log, secrets, write: line => stderr.write(`${line}\n`) }),
+    progress:
+      config.log.format === 'json' || (options.json && !stderr.isTTY) ? noProgress : createProgress({ stream: stderr }),
+    signal: options.signal,
+    now: () => new Date(),
+    cwd,
+    store: createDirectoryStore(resolve(cwd, config.reports.path)),
+    trigger: { event: 'terminal' },
+    run: null,
+  };
+}
+
+function printJson(options: TerminalOptions, secrets: Secrets, document: Report<unknown> | object): void {
+  options.stdout.write(`${JSON.stringify(secrets.redactJson(document), null, 2)}\n`);
+}
+
+export function printError(options: Pick<TerminalOptions, 'stderr'>, secrets: Secrets, error: OpsError): void {
+  const { stderr } = options;
+  const red = stderr.isTTY ? '\u001b[31m' : '';
+  const plain = stderr.isTTY ? '\u001b[0m' : '';
+  stderr.write(`${red}${error.code}${plain} ${secrets.redact(error.message)}\n`);
+  if (error.hint) stderr.write(`  → ${secrets.redact(error.hint)}\n`);
+}

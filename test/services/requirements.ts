@@ -1,0 +1,42 @@
+import { spawnSync } from 'node:child_process';
+import { describe, test } from 'vitest';
+import { systemPython } from './ftp.ts';
+import { findProgram } from './processes.ts';
+
+const cephPrograms = ['ceph', 'ceph-authtool', 'ceph-mon', 'ceph-osd', 'monmaptool', 'radosgw', 'radosgw-admin'];
+
+const services = {
+  s3: {
+    found: () => cephPrograms.every(findProgram),
+    install: 'apt-get install --no-install-recommends ceph-mon ceph-osd radosgw ceph-common',
+  },
+  ftp: {
+    found: () => spawnSync(systemPython, ['-c', 'import pyftpdlib, OpenSSL, cryptography']).status === 0,
+    install: 'apt-get install --no-install-recommends python3-pyftpdlib python3-openssl',
+  },
+};
+
+export type ServiceName = keyof typeof services;
+
+/** Why a service cannot be started here; `undefined` when it can. */
+export function missingService(name: ServiceName): string | undefined {
+  const { found, install } = services[name];
+  return found() ? undefined : `the ${name} server is not installed: ${install}`;
+}
+
+/**
+ * `describe` for tests that need a service. Where it is missing they are skipped, with the reason in their name; in CI
+ * (`CI=true`) that is a failure, so that nothing stays untested unnoticed.
+ */
+export function requireService(name: ServiceName): (title: string, tests: () => void) => void {
+  const reason = missingService(name);
+  if (reason === undefined) return (title, tests) => void describe(title, tests);
+  return (title, tests) => {
+    describe.skip(`${title} (skipped: ${reason})`, tests);
+    if (process.env.CI === 'true') {
+      test(`${title} needs the ${name} server`, () => {
+        throw new Error(reason);
+      });
+    }
+  };
+}
