@@ -26,8 +26,8 @@ const needs = {
     for: 'the FTP server of the tests',
   },
   s3: {
-    packages: ['ceph-mon', 'ceph-osd', 'ceph-mgr', 'radosgw', 'ceph-common', 'uuid-runtime'],
-    found: () => ['ceph-mon', 'ceph-osd', 'ceph-mgr', 'radosgw', 'radosgw-admin', 'uuidgen'].every(onPath),
+    packages: ['ceph-mon', 'ceph-osd', 'radosgw', 'ceph-common'],
+    found: () => ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin'].every(onPath),
     for: 'the S3 server of the tests',
   },
   pgbouncer: { packages: ['pgbouncer'], found: () => onPath('pgbouncer'), for: 'the pooler of the tests' },

@@ -3,7 +3,7 @@ import { OpsError } from '../errors/index.ts';
 import { connect, type PostgresTarget, parsePostgresUrl, pgError, withDatabase } from '../postgres/index.ts';
 import { idTime } from '../reports/index.ts';
 import type { Storage } from '../storage/index.ts';
-import { type DumpPlan, type DumpResult, dumpDatabase, planDump } from './database/dump.ts';
+import { type DumpOptions, type DumpPlan, type DumpResult, dumpDatabase, planDump } from './database/dump.ts';
 import { type MadeSet, makeSet } from './make-set.ts';
 import { recipientsOf } from './recipients.ts';
 import { partFolder } from './sets/keys.ts';
@@ -15,12 +15,14 @@ export interface DatabaseBackup extends MadeSet<DatabaseManifest> {
 
 /**
  * One database into one set.
+ * @param tuning smaller segments, for tests of how they are cut and shared
  * @throws OpsError as `makeSet` and `dumpDatabase`
  */
 export async function backupOneDatabase(
   context: OpsContext,
   storages: readonly Storage[],
   target: PostgresTarget,
+  tuning: Pick<DumpOptions, 'segmentBytes'> = {},
 ): Promise<DatabaseBackup> {
   let timings: DumpResult['timings'] | undefined;
   const made = await makeSet<DatabaseManifest>(context, storages, {
@@ -30,6 +32,7 @@ export async function backupOneDatabase(
     async make({ id, destinations, base }) {
       const dump = await dumpDatabase({
         ...dumpOptions(context, target),
+        ...tuning,
         setId: id,
         partFolder: partFolder('database', id),
         destinations,

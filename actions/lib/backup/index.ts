@@ -21,6 +21,13 @@ export {
   verifyLevels,
   verifyOperation,
 } from './operations/verify.ts';
+export {
+  type BackupService,
+  type BackupServiceOptions,
+  type BackupStats,
+  backupService,
+  createBackupService,
+} from './service.ts';
 export { setKinds } from './sets/keys.ts';
 export type { DatabaseManifest, FilesManifest, Manifest, Part, SetKind } from './sets/manifest.ts';
 export type { Proof, Verdict } from './sets/set-store.ts';

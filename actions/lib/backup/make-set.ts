@@ -60,9 +60,11 @@ export async function makeSet<M extends Manifest>(
       for (const line of await cleanUpDeadRuns(storage, maker.kind, startedAt, context.signal)) {
         context.log.info(`${storage.name}: ${line}`);
       }
-      const uploads = { olderThanSeconds: abandonedAfterSeconds, signal: context.signal };
-      for (const key of await storage.sweepAbandoned(uploads))
-        context.log.info(`${storage.name}: swept the abandoned upload of ${key}`);
+      for (const prefix of ['parts/', 'sets/', 'pending/']) {
+        const uploads = { prefix, olderThanSeconds: abandonedAfterSeconds, signal: context.signal };
+        for (const key of await storage.sweepAbandoned(uploads))
+          context.log.info(`${storage.name}: swept the abandoned upload of ${key}`);
+      }
       claims.set(destination, await declareRun(storage, { ...address, source: maker.source }, context));
     });
     const base = await findBase(context, destinations, maker);
@@ -81,21 +83,21 @@ export async function makeSet<M extends Manifest>(
       compressionLevel: context.config.backup.compressionLevel,
       digest: '',
     } as unknown as Manifest);
-    await each(destinations, async ({ storage }) => {
+    await each(destinations, async destination => {
+      const { storage } = destination;
       const { signal } = context;
+      await claims.get(destination)!.confirm();
       await storage.put(restoreDocKey(maker.kind, address.id), Buffer.from(restoreDocument(manifest)), { signal });
       await storage.put(checksumsKey(maker.kind, address.id), Buffer.from(checksumFile(manifest)), { signal });
       await storage.put(manifestKey(maker.kind, address.id), Buffer.from(text), { ifAbsent: true, signal });
     });
     return { manifest: manifest as M, destinations: destinations.map(outcome) };
   } catch (error) {
-    await clearUp(context, address, claims);
+    // Nothing of the set is to stay anywhere.
+    for (const destination of destinations) destination.failure ??= toOpsError(error);
     throw error;
   } finally {
-    for (const [destination, claim] of claims) {
-      // A destination that failed keeps its declaration: what it holds of this set is cleared by the next run.
-      if (!destination.failure) await claim.withdraw().catch(() => {});
-    }
+    await Promise.all([...claims].map(([destination, claim]) => endClaim(context, address, destination, claim)));
   }
 }
 
@@ -107,7 +109,8 @@ async function each(
   destinations: readonly Destination[],
   work: (destination: Destination) => Promise<void>,
 ): Promise<void> {
-  await Promise.all(
+  // All of them are waited for: what one still does must not come after the clearing up that a failure begins.
+  const settled = await Promise.allSettled(
     destinations
       .filter(destination => !destination.failure)
       .map(destination =>
@@ -117,6 +120,7 @@ async function each(
         }),
       ),
   );
+  for (const one of settled) if (one.status === 'rejected') throw one.reason;
   if (destinations.every(destination => destination.failure)) throw destinations[0]!.failure!;
 }
 
@@ -180,22 +184,26 @@ async function storedParts(storage: Storage, kind: SetKind, signal: AbortSignal)
   return sizes;
 }
 
-/** After a failure: nothing of the set stays where the destination still answers. */
-async function clearUp(
+/** Withdraws; where the set failed its remains go first, as far as the destination answers: a full disk must not stay full. */
+async function endClaim(
   context: OpsContext,
   address: SetAddress,
-  claims: ReadonlyMap<Destination, Claim>,
+  destination: Destination,
+  claim: Claim,
 ): Promise<void> {
-  for (const destination of claims.keys()) {
-    try {
-      // Not the run's own signal: it may be what was aborted.
-      await removeRemains(destination.storage, address, AbortSignal.timeout(60_000));
-    } catch (error) {
-      destination.failure ??= toOpsError(error);
-      context.log.warn(`${destination.storage.name}: remains of ${address.id} are left for the next run to clear`);
-    }
+  const { storage, failure } = destination;
+  try {
+    // Not the run's own signal: it may be what was aborted.
+    if (failure) await removeRemains(storage, address, AbortSignal.timeout(clearWithinMs));
+    await claim.withdraw();
+  } catch (error) {
+    await claim.abandon();
+    if (failure) context.log.warn(`${storage.name}: remains of set ${address.id} are left for the next run to clear`);
+    else context.log.warn(`${storage.name}: the run could not be withdrawn: ${toOpsError(error).message}`);
   }
 }
+
+const clearWithinMs = 60_000;
 
 function outcome(destination: Destination): { name: string; failure: OpsError | undefined } {
   return {

@@ -113,8 +113,8 @@ async function createDatabase(
       `create database ${quoteIdent(name)} template template0 encoding ${quoteLiteral(database.encoding)} ${locale}`,
     );
   const asked =
-    database.localeProvider === 'i' && database.icuLocale
-      ? `locale_provider icu icu_locale ${quoteLiteral(database.icuLocale)} locale 'C.UTF-8'`
+    database.localeProvider !== 'libc' && database.icuLocale
+      ? `locale_provider ${database.localeProvider} ${database.localeProvider}_locale ${quoteLiteral(database.icuLocale)} lc_collate ${quoteLiteral(database.collate)} lc_ctype ${quoteLiteral(database.ctype)}`
       : `lc_collate ${quoteLiteral(database.collate)} lc_ctype ${quoteLiteral(database.ctype)}`;
   try {
     await create(asked);

@@ -35,7 +35,7 @@ export function readArguments(
     new OpsError('USAGE', message, { hint: hint ?? `Usage: ${usage}`, exit: 'usage' });
   for (const arg of args) {
     const name = /^--([^=]+)/.exec(arg)?.[1];
-    if (name === undefined || name in options) continue;
+    if (name === undefined || Object.hasOwn(options, name)) continue;
     const near = nearest(name, Object.keys(options));
     throw fail(`There is no option --${name} here`, near ? `Did you mean --${near}? Usage: ${usage}` : undefined);
   }

@@ -136,7 +136,13 @@ function restore(
     positionals: '<id|latest>',
     help,
     options: {
-      to: { type: 'value', placeholder: to, isRequired: true, help: 'Where to' },
+      to: {
+        type: 'value',
+        placeholder: to,
+        isRequired: what === 'files',
+        // A command line is seen by every user of the machine; the environment is not.
+        help: what === 'database' ? 'Where to; with a password better by RESTORE_DATABASE_URL' : 'Where to',
+      },
       source,
       from,
       ...(what === 'database' && {
@@ -162,7 +168,7 @@ function restore(
     run(args, terminal) {
       const input: RestoreInput = {
         ...chosenSet(args, `restore ${what}`),
-        to: args.value('to')!,
+        to: args.value('to') ?? (what === 'database' ? databaseFrom(terminal) : ''),
         jobs: what === 'database' ? args.count('jobs') : undefined,
         tables: args.list('tables'),
         force: args.flag('force'),
@@ -173,6 +179,15 @@ function restore(
       return runInTerminal(operation, input, terminal);
     },
   };
+}
+
+function databaseFrom({ env }: TerminalOptions): string {
+  const url = env.RESTORE_DATABASE_URL?.trim();
+  if (url) return url;
+  throw new OpsError('USAGE', '--to is missing', {
+    hint: 'Give --to postgres://…, or RESTORE_DATABASE_URL in the environment: the empty database to restore into.',
+    exit: 'usage',
+  });
 }
 
 function chosenSet(args: Arguments, name: string) {

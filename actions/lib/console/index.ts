@@ -22,29 +22,33 @@ export async function runConsole(argv: readonly string[], options: ConsoleOption
   const secrets = new Secrets();
   addSecrets(secrets, options.env);
   // A URL on the command line may hold a password.
-  for (const arg of argv) secrets.addUrl(arg.replace(/^--to=/, ''));
+  for (const arg of argv) secrets.addUrl(arg.replace(/^--[^=]+=/, ''));
   try {
-    const words = argv.filter(arg => !arg.startsWith('-'));
-    if (words.length === 0 || (argv.includes('--help') && !findCommand(words))) {
+    const isHelp = argv.includes('--help') || argv.includes('-h');
+    const { words, rest } = splitName(argv);
+    if (isHelp && !findCommand(words)) {
       options.stdout.write(overview());
-      return argv.length === 0 ? ExitCode.usage : ExitCode.ok;
+      return ExitCode.ok;
+    }
+    if (words.length === 0) {
+      if (!argv.includes('--json')) options.stderr.write(overview());
+      throw new OpsError('USAGE', 'No command was given', { hint: 'See them all with: ops --help.', exit: 'usage' });
     }
     const command = findCommand(words);
     if (!command) throw unknownCommand(words);
-    if (argv.includes('--help')) {
+    if (isHelp) {
       options.stdout.write(helpOf(command));
       return ExitCode.ok;
     }
     const all = { ...command.options, ...globalOptions };
-    const after = withoutName(argv, command);
-    const args = readArguments(after, all, usageOf(command));
+    const args = readArguments(rest, all, usageOf(command));
     if (!command.positionals && args.positionals.length > 0) {
       throw new OpsError('USAGE', `${command.name} takes no '${args.positionals[0]}'`, {
         hint: `Usage: ${usageOf(command)}`,
         exit: 'usage',
       });
     }
-    return await command.run(args, { ...options, configFile: args.value('config'), json: args.flag('json') });
+    return await command.run(args, { ...options, secrets, configFile: args.value('config'), json: args.flag('json') });
   } catch (thrown) {
     const error = toOpsError(thrown);
     if (argv.includes('--json')) {
@@ -57,18 +61,35 @@ export async function runConsole(argv: readonly string[], options: ConsoleOption
 }
 
 function findCommand(words: readonly string[]): Command | undefined {
-  return commands.find(command => command.name === words.slice(0, 2).join(' '));
+  return commands.find(command => command.name === words.join(' '));
 }
 
-/** The command line without the two words that name the command, wherever options stand between them. */
-function withoutName(argv: readonly string[], command: Command): string[] {
-  const rest = [...argv];
-  for (const word of command.name.split(' ')) rest.splice(rest.indexOf(word), 1);
-  return rest;
+/** The first two words, which name the command, and what is left; options may stand before, between and behind. */
+function splitName(argv: readonly string[]): { words: string[]; rest: string[] } {
+  const words: string[] = [];
+  const rest: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i]!;
+    if (words.length < 2 && !arg.startsWith('-')) {
+      words.push(arg);
+      continue;
+    }
+    rest.push(arg);
+    // `--config ops.yml backup list`: the file is not the command.
+    if (words.length < 2 && takesValue(arg) && i + 1 < argv.length) rest.push(argv[++i]!);
+  }
+  return { words, rest };
+}
+
+function takesValue(arg: string): boolean {
+  const name = /^--([^=]+)$/.exec(arg)?.[1];
+  if (name === undefined) return false;
+  const tables = [globalOptions, ...commands.map(command => command.options)];
+  return tables.some(options => Object.hasOwn(options, name) && options[name]!.type !== 'flag');
 }
 
 function unknownCommand(words: readonly string[]): OpsError {
-  const typed = words.slice(0, 2).join(' ');
+  const typed = words.join(' ');
   const inGroup = commands.filter(command => command.name.startsWith(`${words[0]} `)).map(command => command.name);
   const near = nearest(
     typed,

@@ -27,11 +27,13 @@ export function createLog(options: LogOptions): Log {
   const now = options.now ?? (() => new Date());
   const at = (level: LogLevel) => (message: string, fields?: LogFields) => {
     if (logLevels.indexOf(level) < threshold) return;
+    const { secrets } = options;
+    // JSON escapes quotes and backslashes, and a secret with one would not be found in the finished line.
     const line =
       options.format === 'json'
-        ? JSON.stringify({ time: now().toISOString(), level, message, ...fields })
-        : textLine(level, message, fields);
-    options.write(options.secrets.redact(line), level);
+        ? JSON.stringify(secrets.redactJson({ time: now().toISOString(), level, message, ...fields }))
+        : secrets.redact(textLine(level, message, fields));
+    options.write(line, level);
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

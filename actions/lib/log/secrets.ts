@@ -25,15 +25,15 @@ export class Secrets {
   addUrl(url: string | undefined): void {
     if (url === undefined) return;
     const password = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^/?#]*)@/i.exec(url)?.[1];
-    if (password) {
-      this.add(password);
-      this.add(decodeOrKeep(password));
-    }
+    if (password) this.#addPassword(password);
     const inQuery = /[?&]password=([^&#]+)/i.exec(url)?.[1];
-    if (inQuery) {
-      this.add(inQuery);
-      this.add(decodeOrKeep(inQuery));
-    }
+    if (inQuery) this.#addPassword(inQuery);
+  }
+
+  /** As written, decoded, and encoded anew: programs print it in either form. */
+  #addPassword(written: string): void {
+    const plain = decodeOrKeep(written);
+    for (const form of [written, plain, encodeURIComponent(plain)]) this.add(form);
   }
 
   redact(text: string): string {

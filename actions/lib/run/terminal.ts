@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type Environment, loadConfig } from '../config/index.ts';
 import { type ExitCode, type OpsError, toOpsError } from '../errors/index.ts';
-import { createLog, createProgress, noProgress, Secrets } from '../log/index.ts';
+import { createLog, createProgress, noProgress, type Secrets } from '../log/index.ts';
 import { createDirectoryStore, type Operation, type Report } from '../reports/index.ts';
 import { type Finished, type Frame, runOperation } from './operation.ts';
 
@@ -9,6 +9,8 @@ export interface TerminalOptions {
   env: Environment;
   cwd: string;
   configFile: string | undefined;
+  /** Those of the command line; the ones of the environment are added. */
+  secrets: Secrets;
   /** Print the report alone on stdout. */
   json: boolean;
   stdout: { write(text: string): unknown };
@@ -25,7 +27,7 @@ export async function runInTerminal<Input, Data>(
   input: Input,
   options: TerminalOptions,
 ): Promise<ExitCode> {
-  const secrets = new Secrets();
+  const { secrets } = options;
   addSecrets(secrets, options.env);
   let finished: Finished<Data>;
   try {
@@ -49,6 +51,7 @@ export async function runInTerminal<Input, Data>(
 export function addSecrets(secrets: Secrets, env: Environment): void {
   secrets.addUrl(env.DATABASE_URL);
   secrets.addUrl(env.BACKUP_FTP_URL);
+  secrets.addUrl(env.RESTORE_DATABASE_URL);
   for (const name of ['BACKUP_S3_SECRET_ACCESS_KEY', 'BACKUP_AGE_IDENTITY'] as const)
     secrets.add(env[name]?.trim() || undefined);
   for (const [, key] of (env.BACKUP_AGE_IDENTITY ?? '').matchAll(/(AGE-SECRET-KEY-1[A-Z0-9]+)/gi)) secrets.add(key);

@@ -15,13 +15,17 @@ export interface ArchiveOptions {
   /** Exported by the transaction that leads the backup. */
   snapshot: string;
   catalog: Catalog;
+  /** Of the database. */
+  encoding: string;
   signal: AbortSignal;
 }
 
 /** `inputs → argv` as data. https://www.postgresql.org/docs/current/app-pgdump.html */
 export function archiveArguments(kind: ArchiveKind, snapshot: string, catalog: Catalog, database: string): string[] {
   // Passwords would need superuser rights and are hashes worth stealing; a restored role gets a new one.
-  if (kind === 'roles') return ['--roles-only', '--no-role-passwords', '--no-password', `--database=${database}`];
+  if (kind === 'roles') {
+    return ['--roles-only', '--no-role-passwords', '--no-password', `--database=${connectionName(database)}`];
+  }
   const common = [
     '--format=custom',
     '--compress=0',
@@ -46,11 +50,33 @@ export function startArchive(kind: ArchiveKind, options: ArchiveOptions) {
     command: kind === 'roles' ? options.tools.pgDumpall : options.tools.pgDump,
     name: kind === 'roles' ? 'pg_dumpall' : 'pg_dump',
     args: archiveArguments(kind, options.snapshot, options.catalog, options.target.database),
-    env: libpqEnv(options.target),
+    env: {
+      ...libpqEnv(options.target),
+      // Text of SQL_ASCII is any bytes, and must not be taken for UTF-8 on its way out.
+      ...(options.encoding === 'SQL_ASCII' && { PGCLIENTENCODING: 'SQL_ASCII' }),
+    },
     signal: options.signal,
     errorCode: 'PG_DUMP',
     hint: hintFor,
   });
+}
+
+/** libpq reads a database name with `=` or a URL prefix in it as a connection string; this one never is. */
+export function connectionName(database: string): string {
+  return `dbname='${database.replace(/[\\']/g, '\\$&')}'`;
+}
+
+/**
+ * What pg_dumpall writes about roles, so that it leaves roles alone that exist already: it creates each one bare and
+ * gives it its attributes in a second statement, which would also take effect on a role of that name which is
+ * there, and could take SUPERUSER or LOGIN from it. As one statement, it fails as a whole.
+ */
+export function creatingRolesOnly(script: Buffer): Buffer {
+  // latin1 keeps every byte of names in any encoding.
+  const text = script
+    .toString('latin1')
+    .replace(/^CREATE ROLE ("(?:[^"]|"")+"|\S+);\nALTER ROLE \1 WITH /gm, 'CREATE ROLE $1 WITH ');
+  return Buffer.from(text, 'latin1');
 }
 
 function hintFor(stderr: string): string | undefined {

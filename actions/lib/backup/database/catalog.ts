@@ -6,6 +6,7 @@ import { compilePatterns } from './patterns.ts';
 
 /** A table whose rows a backup copies: ordinary tables and leaf partitions. */
 export interface TableFacts {
+  oid: string;
   schema: string;
   name: string;
   heapBlocks: number;
@@ -31,6 +32,7 @@ export interface CatalogOptions {
   /** In recovery unlogged tables cannot be read. */
   isInRecovery: boolean;
   serverVersion: string;
+  encoding: string;
 }
 
 export interface Catalog {
@@ -48,6 +50,8 @@ export interface Catalog {
   isPartial: boolean;
   /** Roles that own or may use something in this database; the bootstrap superuser is pinned and never among them. */
   roles: string[];
+  /** Tablespaces that something lies in, besides the standard ones. */
+  tablespaces: string[];
   warnings: string[];
   largeObjects: number;
 }
@@ -65,7 +69,14 @@ interface TableRow {
   is_unlogged: boolean;
   is_temporary: boolean;
   filenode: string | null;
-  columns: { name: string; type: string; isReg: boolean; labels: string | null }[] | null;
+  columns: { name: string; number: number; type: string; typeId: string }[] | null;
+}
+
+/** What the text of a value depends on besides the value. */
+interface TypeShape {
+  /** Labels of enums and attributes of composites, wherever they are inside the type. */
+  shape: string | null;
+  isVolatile: boolean;
 }
 
 /**
@@ -75,7 +86,9 @@ interface TableRow {
  * @throws OpsError `BACKUP_NO_TABLE` when an include pattern matches nothing
  */
 export async function readCatalog(client: pg.Client, options: CatalogOptions): Promise<Catalog> {
-  const { rows } = await client.query<TableRow>(tablesSql(await hasGenerated(client)));
+  const versionNum = await serverVersionNum(client);
+  const { rows } = await client.query<TableRow>(tablesSql(versionNum));
+  const shapes = await readShapes(client, versionNum);
   const extensions = await client.query<{ list: string | null }>(
     `select string_agg(extname || ' ' || extversion, ',' order by extname) as list from pg_catalog.pg_extension`,
   );
@@ -84,6 +97,10 @@ export async function readCatalog(client: pg.Client, options: CatalogOptions): P
     `select distinct r.rolname as name from pg_catalog.pg_shdepend d join pg_catalog.pg_roles r on r.oid = d.refobjid
       where d.refclassid = 'pg_catalog.pg_authid'::regclass and r.rolname !~ '^pg_'
         and d.dbid = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) order by 1`,
+  );
+  const tablespaces = await client.query<{ name: string }>(
+    `select t.spcname as name from pg_catalog.pg_tablespace t
+      where t.oid in (select c.reltablespace from pg_catalog.pg_class c) and t.spcname !~ '^pg_' order by 1`,
   );
   const environmentOfText = `${options.serverVersion}|${extensions.rows[0]?.list ?? ''}`;
 
@@ -99,6 +116,7 @@ export async function readCatalog(client: pg.Client, options: CatalogOptions): P
     leftOut: [],
     isPartial: options.includeTables.length > 0,
     roles: roles.rows.map(row => row.name),
+    tablespaces: tablespaces.rows.map(row => row.name),
     warnings: [],
     largeObjects: Number(blobs.rows[0]?.n ?? 0),
   };
@@ -127,7 +145,7 @@ export async function readCatalog(client: pg.Client, options: CatalogOptions): P
       );
       continue;
     }
-    catalog.tables.push(tableFacts(row, environmentOfText));
+    catalog.tables.push(tableFacts(row, shapes, { environmentOfText, encoding: options.encoding }));
   }
   for (const [what, unmatched] of [
     ['include', include.unmatched()],
@@ -145,11 +163,16 @@ export async function readCatalog(client: pg.Client, options: CatalogOptions): P
   return catalog;
 }
 
-function tableFacts(row: TableRow, environmentOfText: string): TableFacts {
-  const columns = row.columns ?? [];
+function tableFacts(
+  row: TableRow,
+  shapes: ReadonlyMap<string, TypeShape>,
+  database: { environmentOfText: string; encoding: string },
+): TableFacts {
+  const columns = (row.columns ?? []).map(column => ({ ...column, ...shapes.get(column.typeId) }));
   const target = quoteQualified(row.schema, row.name);
   const quoted = columns.map(column => quoteIdent(column.name));
   return {
+    oid: row.oid,
     schema: row.schema,
     name: row.name,
     heapBlocks: Number(row.blocks),
@@ -157,22 +180,67 @@ function tableFacts(row: TableRow, environmentOfText: string): TableFacts {
     estimatedRows: row.rows,
     isHeap: row.is_heap,
     columns: quoted,
-    copyFrom: `COPY ${target}${quoted.length > 0 ? ` (${quoted.join(', ')})` : ''} FROM stdin`,
-    // Two equal signatures: the same heap file would give the same text. Enum labels can be renamed without a rewrite.
+    copyFrom: `COPY ${target}${quoted.length > 0 ? ` (${quoted.join(', ')})` : ''} FROM stdin${encodingOption(database.encoding)}`,
+    // Two equal signatures: the same heap file would give the same text. What changes it without a rewrite is in here:
+    // a column that was dropped and added again has another number, a renamed enum label or a new attribute of a
+    // composite another shape.
     signature: createHash('sha256')
-      .update(JSON.stringify([row.schema, row.name, row.filenode, columns, environmentOfText]))
+      .update(JSON.stringify([row.schema, row.name, row.filenode, columns, database.environmentOfText]))
       .digest('hex')
       .slice(0, 32),
-    isVolatileText: row.filenode === null || columns.some(column => column.isReg),
+    isVolatileText: row.filenode === null || columns.some(column => column.isVolatile),
   };
 }
 
-async function hasGenerated(client: pg.Client): Promise<boolean> {
+async function serverVersionNum(client: pg.Client): Promise<number> {
   const { rows } = await client.query<{ n: number }>(`select current_setting('server_version_num')::int as n`);
-  return (rows[0]?.n ?? 0) >= 120_000;
+  return rows[0]?.n ?? 0;
 }
 
-function tablesSql(withGenerated: boolean): string {
+/**
+ * Rows travel in the encoding of the database: nothing is converted, and in SQL_ASCII, where text is any bytes, nothing
+ * is refused. Statements are UTF-8 all the same, so only the COPY is told.
+ */
+export function encodingOption(encoding: string): string {
+  return encoding === 'UTF8' ? '' : ` WITH (ENCODING '${encoding}')`;
+}
+
+/**
+ * The shapes of all types of columns that are not built in, and of those built-in ones whose text names catalogue
+ * entries (reg*, and roles in aclitem), by oid. A type is looked into as far as it goes: domains, arrays, ranges,
+ * attributes of composites.
+ */
+async function readShapes(client: pg.Client, versionNum: number): Promise<Map<string, TypeShape>> {
+  const multirange = versionNum >= 140_000 ? 'or r.rngmultitypid = t.oid' : '';
+  const { rows } = await client.query<TypeShape & { oid: string }>(`
+with recursive inside(root, typ) as (
+  select t.oid, t.oid from pg_catalog.pg_type t
+   where t.oid in (select a.atttypid from pg_catalog.pg_attribute a where a.attrelid >= 16384 and a.attnum > 0)
+  union
+  select i.root, x.typ
+    from inside i join pg_catalog.pg_type t on t.oid = i.typ
+   cross join lateral (
+     select t.typelem where t.typelem <> 0
+     union all select t.typbasetype where t.typbasetype <> 0
+     union all select a.atttypid from pg_catalog.pg_attribute a
+                where t.typrelid <> 0 and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
+     union all select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid ${multirange}
+   ) as x(typ)
+)
+select i.root::text as oid,
+       pg_catalog.md5(pg_catalog.string_agg(
+         pg_catalog.concat_ws(' ', i.typ,
+           (select pg_catalog.json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = i.typ),
+           (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attnum, a.atttypid, a.atttypmod) order by a.attnum)
+              from pg_catalog.pg_attribute a where t.typrelid <> 0 and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)),
+         ';' order by i.typ)) as shape,
+       bool_or(t.typnamespace = 'pg_catalog'::regnamespace and (t.typname like 'reg%' or t.typname = 'aclitem')) as "isVolatile"
+  from inside i join pg_catalog.pg_type t on t.oid = i.typ
+ group by i.root`);
+  return new Map(rows.map(({ oid, shape, isVolatile }) => [oid, { shape, isVolatile }]));
+}
+
+function tablesSql(versionNum: number): string {
   return `
 select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind,
        case when c.relkind = 'r' then pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int else 0 end as blocks,
@@ -184,14 +252,10 @@ select c.oid::text as oid, n.nspname as schema, c.relname as name, c.relkind,
        c.relpersistence = 'u' as is_unlogged, c.relpersistence = 't' as is_temporary,
        pg_catalog.pg_relation_filenode(c.oid)::text as filenode,
        (select pg_catalog.json_agg(pg_catalog.json_build_object(
-                 'name', a.attname,
-                 'type', pg_catalog.format_type(a.atttypid, a.atttypmod),
-                 'isReg', (coalesce(nullif(t.typelem, 0), t.oid)) in (
-                     select r.oid from pg_catalog.pg_type r where r.typnamespace = 'pg_catalog'::regnamespace and r.typname like 'reg%'),
-                 'labels', (select pg_catalog.md5(pg_catalog.string_agg(e.enumlabel, ',' order by e.enumsortorder))
-                              from pg_catalog.pg_enum e where e.enumtypid in (t.oid, t.typelem, t.typbasetype))) order by a.attnum)
-          from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
-         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped${withGenerated ? ` and a.attgenerated = ''` : ''}) as columns
+                 'name', a.attname, 'number', a.attnum, 'typeId', a.atttypid::text,
+                 'type', pg_catalog.format_type(a.atttypid, a.atttypmod)) order by a.attnum)
+          from pg_catalog.pg_attribute a
+         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped${versionNum >= 120_000 ? ` and a.attgenerated = ''` : ''}) as columns
   from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
  where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
    and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_(toast|temp)'

@@ -1,5 +1,5 @@
 import { quoteQualified } from '../../postgres/index.ts';
-import type { TableFacts } from './catalog.ts';
+import { encodingOption, type TableFacts } from './catalog.ts';
 import type { SlicePlan } from './plan.ts';
 import { blockRange } from './unchanged.ts';
 
@@ -48,12 +48,12 @@ export const rowsEnd = '\\.\n\n';
 export const rowsStart = (table: Pick<TableFacts, 'copyFrom'>) => `${table.copyFrom};\n`;
 
 /** COPY … TO STDOUT of one slice. Only the table itself: children of an inheritance parent are tables of their own. */
-export function copyToStdout(table: TableFacts, slice: SlicePlan): string {
+export function copyToStdout(table: TableFacts, slice: SlicePlan, encoding: string): string {
   const target = quoteQualified(table.schema, table.name);
   const range = blockRange(slice);
   if (range === '') {
-    return `COPY ${target}${table.columns.length > 0 ? ` (${table.columns.join(', ')})` : ''} TO STDOUT`;
+    return `COPY ${target}${table.columns.length > 0 ? ` (${table.columns.join(', ')})` : ''} TO STDOUT${encodingOption(encoding)}`;
   }
   const list = table.columns.map(column => `o.${column}`).join(', ');
-  return `COPY (SELECT ${list} FROM ONLY ${target} AS o${range}) TO STDOUT`;
+  return `COPY (SELECT ${list} FROM ONLY ${target} AS o${range}) TO STDOUT${encodingOption(encoding)}`;
 }

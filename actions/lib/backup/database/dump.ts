@@ -11,13 +11,14 @@ import {
   findClientTools,
   type PostgresTarget,
   pgError,
+  quoteQualified,
   type ServerFacts,
   serverFacts,
 } from '../../postgres/index.ts';
 import { type Destination, openPart, type PartWriter } from '../parts/part-writer.ts';
 import type { DatabaseManifest, Part, Slice } from '../sets/manifest.ts';
-import { type ArchiveKind, startArchive } from './archive.ts';
-import { type Catalog, readCatalog } from './catalog.ts';
+import { type ArchiveKind, creatingRolesOnly, startArchive } from './archive.ts';
+import { type Catalog, readCatalog, type TableFacts } from './catalog.ts';
 import { copyToStdout, partEnd, partPreamble, pinnedSettings, rowsEnd, rowsStart } from './copy-statement.ts';
 import { type Evidence, planFingerprints, takeFingerprint, takeInventory, takeLargeObjects } from './evidence.ts';
 import { matchingSlices, type PartPlan, planParts } from './plan.ts';
@@ -65,7 +66,7 @@ export interface DumpPlan {
 /**
  * One database into parts, all of one exported snapshot: `jobs` connections copy rows, `pg_dump` of the server's major
  * writes the rest, and what a restore will be compared with is read in the same snapshot.
- * @throws OpsError `PG_*`, `BACKUP_NO_TABLE`, `STORAGE_*` of the last destination
+ * @throws OpsError `PG_*`, `BACKUP_NO_TABLE`, `BACKUP_LOCKED`, `STORAGE_*` of the last destination
  */
 export async function dumpDatabase(options: DumpOptions): Promise<DumpResult> {
   const leader = await connect(options.target, {
@@ -109,6 +110,7 @@ function catalogOptions(facts: ServerFacts, options: DumpOptions) {
     excludeTableData: options.excludeTableData,
     isInRecovery: facts.isInRecovery,
     serverVersion: facts.version,
+    encoding: facts.encoding,
   };
 }
 
@@ -134,8 +136,7 @@ async function dumpInSnapshot(
   options: DumpOptions,
 ): Promise<DumpResult> {
   const startedAt = performance.now();
-  const snapshot = await exportSnapshot(leader);
-  const catalog = await readCatalog(leader, catalogOptions(facts, options));
+  const { snapshot, catalog } = await takeSnapshot(leader, facts, options);
   const plan = planFrom(facts, catalog, options);
   const warnings = [...catalog.warnings];
   const base = usableBase(options.base, facts, snapshot, options.log);
@@ -232,6 +233,60 @@ interface DumpWork {
   tools: ClientTools;
 }
 
+/**
+ * A snapshot and the tables as they were in it. TRUNCATE and ALTER TABLE with a rewrite do not keep old row versions:
+ * to a snapshot older than them the table reads as empty, unless its transaction had touched it before. So every table
+ * is locked at once, which makes them wait for the end of the backup; one that was rewritten in the moment between
+ * snapshot and lock has another file than the snapshot says, and then everything begins anew.
+ * https://www.postgresql.org/docs/current/mvcc-caveats.html
+ * @throws OpsError `BACKUP_LOCKED`
+ */
+async function takeSnapshot(
+  leader: pg.Client,
+  facts: ServerFacts,
+  options: DumpOptions,
+): Promise<{ snapshot: Snapshot; catalog: Catalog }> {
+  for (let attempt = 1; ; attempt++) {
+    const snapshot = await exportSnapshot(leader);
+    const catalog = await readCatalog(leader, catalogOptions(facts, options));
+    if (await lockTables(leader, catalog.tables)) return { snapshot, catalog };
+    await leader.query('rollback');
+    options.log.debug(`A table changed its file right after snapshot ${attempt}: taking another one`);
+    if (attempt === snapshotAttempts) {
+      throw new OpsError('BACKUP_LOCKED', `Tables were rewritten or dropped after each of ${attempt} snapshots`, {
+        hint: 'Something truncates, rewrites or drops tables all the time; run the backup when it does not.',
+      });
+    }
+  }
+}
+
+const snapshotAttempts = 10;
+const tablesPerLock = 500;
+
+/** Whether every table is locked and still in the file that the snapshot knows. */
+async function lockTables(leader: pg.Client, tables: readonly TableFacts[]): Promise<boolean> {
+  try {
+    for (let at = 0; at < tables.length; at += tablesPerLock) {
+      const names = tables.slice(at, at + tablesPerLock).map(table => quoteQualified(table.schema, table.name));
+      await leader.query(`lock table ${names.map(name => `only ${name}`).join(', ')} in access share mode`);
+    }
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === '42P01' || code === '3F000') return false; // dropped or renamed since
+    if (code !== '55P03') throw error;
+    throw new OpsError('BACKUP_LOCKED', `A table could not be read within a minute: ${(error as Error).message}`, {
+      hint: 'A migration holds it, or waits for it; run the backup again when it is done.',
+      cause: error,
+    });
+  }
+  const { rows } = await leader.query<{ n: string }>(
+    `select count(*) as n from pg_catalog.pg_class c where c.oid = any ($1::oid[])
+        and c.relfilenode <> 0 and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode`,
+    [tables.map(table => table.oid)],
+  );
+  return Number(rows[0]!.n) === 0;
+}
+
 async function exportSnapshot(leader: pg.Client): Promise<Snapshot> {
   await leader.query('begin isolation level repeatable read, read only');
   const { rows } = await leader.query<{ name: string; at: Date; snapshot: string }>(
@@ -305,7 +360,7 @@ async function copyPart(
     for (const slice of plan.slices) {
       const table = tables[slice.table]!;
       await text(rowsStart(table));
-      const copied = await copyOut(client, copyToStdout(table, slice), {
+      const copied = await copyOut(client, copyToStdout(table, slice, work.plan.facts.encoding), {
         buffers,
         onBatch: batch => writer.write(batch),
       });
@@ -337,16 +392,25 @@ async function findUnchanged(client: pg.Client, plan: PartPlan, work: DumpWork):
 /** Streams what a PostgreSQL tool writes; the part ends only when the tool has exited with 0. */
 async function archivePart(kind: ArchiveKind, work: DumpWork): Promise<Part> {
   const { options } = work;
-  const key = partKey(kind === 'roles' ? 'roles.sql' : `${kind}.dump`, options);
-  const writer = await openPart({ ...options, key });
-  return sealing(writer, async () => {
-    const child = startArchive(kind, {
+  const start = () =>
+    startArchive(kind, {
       tools: work.tools,
       target: options.target,
       snapshot: work.snapshot.name,
       catalog: work.plan.catalog,
+      encoding: work.plan.facts.encoding,
       signal: options.signal,
     });
+  if (kind === 'roles') {
+    const child = start();
+    const script = Buffer.concat(await Array.fromAsync(child.stdout as AsyncIterable<Buffer>));
+    await child.done;
+    return writeWhole('roles', 'roles.sql', creatingRolesOnly(script), work);
+  }
+  const key = partKey(`${kind}.dump`, options);
+  const writer = await openPart({ ...options, key });
+  return sealing(writer, async () => {
+    const child = start();
     for await (const chunk of child.stdout) await writer.write(chunk as Buffer);
     await child.done;
     return { key, role: kind, isReused: false, ...coding(options), ...(await writer.finish()) };
@@ -409,6 +473,7 @@ function describe(
     fingerprintLevel: options.fingerprintLevel,
     fullSetId: base?.database.fullSetId ?? options.setId,
     roles: catalog.roles,
+    tablespaces: catalog.tablespaces,
     tables: catalog.tables.map((table, i) => ({
       schema: table.schema,
       name: table.name,

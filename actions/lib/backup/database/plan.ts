@@ -18,7 +18,7 @@ export interface SlicePlan {
 export interface PlanOptions {
   /** TID range scans came with PostgreSQL 14; before, a table is one segment. */
   canCutByBlocks: boolean;
-  /** Bytes a segment should have; a power of two. */
+  /** Bytes a segment should have; a power of two. Default: a sixteenth of the table, from 1 to 16 MiB. */
   segmentBytes?: number;
 }
 
@@ -51,7 +51,8 @@ export function planParts(tables: readonly TableFacts[], options: PlanOptions): 
 function cut(table: TableFacts, index: number, options: PlanOptions): PartPlan[] {
   const whole = [{ slices: [{ table: index, firstBlock: null, endBlock: null }], estimatedBytes: table.tableBytes }];
   if (!options.canCutByBlocks || !table.isHeap || table.heapBlocks === 0) return whole;
-  const wanted = options.segmentBytes ?? defaultSegmentBytes;
+  const wanted =
+    options.segmentBytes ?? Math.min(defaultSegmentBytes, Math.max(smallTableBytes, powerOfTwo(table.tableBytes / 16)));
   const segmentBytes = Math.min(largestSegmentBytes, Math.max(wanted, powerOfTwo(table.tableBytes / segmentsPerTable)));
   // TOAST counts: a heap block that points to much TOAST is worth more than 8 KiB.
   const bytesPerBlock = Math.max(blockBytes, nearestPowerOfTwo(table.tableBytes / table.heapBlocks));

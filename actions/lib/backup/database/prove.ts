@@ -36,7 +36,7 @@ export interface Comparison {
 export async function compareRestored(options: ProveOptions): Promise<Comparison> {
   const { manifest, evidence } = options;
   const findings: string[] = [];
-  const fingerprints = new Map(evidence.fingerprints.map(f => [`${f.schema}.${f.name}`, f]));
+  const fingerprints = new Map(evidence.fingerprints.map(f => [quoteQualified(f.schema, f.name), f]));
   const queue = [...manifest.database.tables].sort((a, b) => b.rows - a.rows);
   const task = options.progress.start('comparing tables', queue.length);
   let rowsCompared = 0;
@@ -51,7 +51,7 @@ export async function compareRestored(options: ProveOptions): Promise<Comparison
         const found = Number(rows[0]!.n);
         rowsCompared += found;
         if (found !== table.rows) findings.push(`${name} has ${found} rows, the snapshot had ${table.rows}`);
-        const fingerprint = fingerprints.get(name);
+        const fingerprint = fingerprints.get(quoteQualified(table.schema, table.name));
         const difference = fingerprint
           ? await compareFingerprint(client, fingerprint)
           : `${name} has no fingerprint in the set`;

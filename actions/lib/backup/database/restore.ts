@@ -23,6 +23,7 @@ import { runChild } from '../../process/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import { readPart } from '../parts/part-reader.ts';
 import type { DatabaseManifest, Part } from '../sets/manifest.ts';
+import { connectionName } from './archive.ts';
 import { pinnedSettings } from './copy-statement.ts';
 import { compilePatterns } from './patterns.ts';
 
@@ -66,19 +67,20 @@ export interface RestoreResult {
 export async function restoreDatabase(options: RestoreOptions): Promise<RestoreResult> {
   const { manifest, target } = options;
   const chosen = chooseTables(manifest, options.tables);
-  const tools = await prepareTarget(options);
+  const { tools, withTablespaces } = await prepareTarget(options);
   const scratch = await mkdtemp(join(tmpdir(), 'ops-restore-'));
   const clock = stopwatch();
   try {
     const archive = await fetchArchive(options, scratch);
     const list = await tableOfContents(tools, archive, scratch, options);
-    await restoreSection('pre-data', { tools, archive, list, ...options });
+    const work: SectionWork = { tools, archive, list, withTablespaces, ...options };
+    await restoreSection('pre-data', work);
     const definitionsSeconds = clock.lap();
     const loaded = await loadRows(options, chosen);
     const rowsSeconds = clock.lap();
     await restoreBlobs(tools, options);
-    await restoreSection('data', { tools, archive, list, ...options });
-    await restoreSection('post-data', { tools, archive, list, ...options });
+    await restoreSection('data', work);
+    await restoreSection('post-data', work);
     const indexesSeconds = clock.lap();
     await analyze(options);
     const analyzeSeconds = clock.lap();
@@ -113,7 +115,7 @@ function chooseTables(manifest: DatabaseManifest, patterns: readonly string[]): 
 }
 
 /** Checks the target before anything is changed in it, and empties it when told to. */
-async function prepareTarget(options: RestoreOptions): Promise<ClientTools> {
+async function prepareTarget(options: RestoreOptions): Promise<{ tools: ClientTools; withTablespaces: boolean }> {
   const { manifest, target } = options;
   const client = await connect(target, { applicationName: 'production-ops restore', signal: options.signal });
   try {
@@ -129,10 +131,13 @@ async function prepareTarget(options: RestoreOptions): Promise<ClientTools> {
       );
     }
     const tools = await findClientTools(facts.major, { signal: options.signal });
+    const inTheWay = await userObjects(client);
+    if (inTheWay.length > 0 && !options.force) throw notEmpty(inTheWay, target);
     if (options.withRoles) await restoreRoles(tools, options);
-    else if (!options.noOwner) await assertRolesExist(client, manifest);
-    await assertEmpty(client, options);
-    return tools;
+    if (!options.noOwner) await assertRolesExist(client, manifest);
+    const withTablespaces = await hasTablespaces(client, options);
+    if (options.force) await emptyDatabase(client, facts.major, options);
+    return { tools, withTablespaces };
   } catch (error) {
     throw pgError(error, target);
   } finally {
@@ -157,45 +162,99 @@ async function assertRolesExist(client: pg.Client, manifest: DatabaseManifest): 
   );
 }
 
-const userObjects = `
-  select format('%I.%I', n.nspname, c.relname) as name
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-   where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_'
-     and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
-   order by 1`;
+async function hasTablespaces(client: pg.Client, { manifest, target, log }: RestoreOptions): Promise<boolean> {
+  const { rows } = await client.query<{ name: string }>(
+    'select wanted as name from unnest($1::text[]) as wanted where not exists (select 1 from pg_tablespace where spcname = wanted) order by 1',
+    [manifest.database.tablespaces],
+  );
+  if (rows.length === 0) return true;
+  log.warn(
+    `${target.display} lacks the tablespaces ${rows.map(row => row.name).join(', ')}: everything goes to its default one`,
+  );
+  return false;
+}
 
-async function assertEmpty(client: pg.Client, options: RestoreOptions): Promise<void> {
-  const { rows } = await client.query<{ name: string }>(userObjects);
-  if (rows.length === 0) return;
-  if (!options.force) {
-    const named = rows
-      .slice(0, 3)
-      .map(row => row.name)
-      .join(', ');
-    throw new OpsError(
-      'RESTORE_NOT_EMPTY',
-      `${options.target.display} is not empty: it has ${rows.length} relations (${named}${rows.length > 3 ? ', …' : ''})`,
-      {
-        hint: 'Restore into a new database, or add --force, which drops everything in this one first.',
-        exit: 'usage',
-      },
-    );
-  }
+function notEmpty(names: readonly string[], target: PostgresTarget): OpsError {
+  const named = `${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''}`;
+  return new OpsError(
+    'RESTORE_NOT_EMPTY',
+    `${target.display} is not empty: it has ${names.length} ${names.length === 1 ? 'object' : 'objects'} (${named})`,
+    {
+      hint: 'Restore into a new database, or add --force, which drops everything in this one first.',
+      exit: 'usage',
+    },
+  );
+}
+
+const isOfUser = (schema: string) =>
+  `${schema}.nspname not in ('pg_catalog', 'information_schema') and ${schema}.nspname !~ '^pg_'`;
+const isOfExtension = (catalog: string, oid: string) =>
+  `exists (select 1 from pg_depend d where d.classid = '${catalog}'::regclass and d.objid = ${oid} and d.deptype = 'e')`;
+
+/** What would be in the way of a restore. Extensions may be there: a hosted server often brings some. */
+async function userObjects(client: pg.Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`
+    select format('%I.%I', n.nspname, c.relname) as name
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S', 'c') and ${isOfUser('n')} and not ${isOfExtension('pg_class', 'c.oid')}
+    union all
+    select format('%I.%I()', n.nspname, p.proname) from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where ${isOfUser('n')} and not ${isOfExtension('pg_proc', 'p.oid')}
+    union all
+    select format('%I.%I', n.nspname, t.typname) from pg_type t join pg_namespace n on n.oid = t.typnamespace
+     where t.typtype in ('d', 'e', 'r') and ${isOfUser('n')} and not ${isOfExtension('pg_type', 't.oid')}
+    union all
+    select format('schema %I', n.nspname) from pg_namespace n
+     where ${isOfUser('n')} and n.nspname <> 'public' and not ${isOfExtension('pg_namespace', 'n.oid')}
+    union all
+    (select format('large object %s', m.oid) from pg_largeobject_metadata m order by m.oid limit 1000)`);
+  return rows.map(row => row.name);
+}
+
+/** In this order: event triggers would fire, and extensions may lie in schemas that are no one's to drop. */
+const dropStatements = `
+  select 1 as step, format('drop event trigger %I', evtname) as statement from pg_event_trigger
+   where not ${isOfExtension('pg_event_trigger', 'oid')}
+  union all select 2, format('drop publication %I', pubname) from pg_publication
+  union all select 3, format('drop extension if exists %I cascade', extname) from pg_extension where extname <> 'plpgsql'
+  union all select 4, format('drop schema if exists %I cascade', n.nspname) from pg_namespace n where ${isOfUser('n')}
+  union all select 5, format('drop foreign data wrapper if exists %I cascade', fdwname) from pg_foreign_data_wrapper
+  union all select 5, format('drop language if exists %I cascade', lanname) from pg_language where oid >= 16384 and lanname <> 'plpgsql'
+  union all select 5, format('drop access method if exists %I cascade', amname) from pg_am where oid >= 16384
+  union all select 5, format('drop cast if exists (%s as %s)', format_type(castsource, null), format_type(casttarget, null))
+              from pg_cast where oid >= 16384
+   order by step`;
+
+const largeObjectsPerTransaction = 1000;
+
+/** Everything that a dump of a database holds goes, in one transaction; the schema public is made as a new database has it. */
+async function emptyDatabase(client: pg.Client, major: number, options: RestoreOptions): Promise<void> {
   options.log.warn(`Dropping everything in ${options.target.display}, as --force says`);
   await client.query('begin');
-  const schemas = await client.query<{ name: string }>(
-    `select nspname as name from pg_namespace where nspname <> 'information_schema' and nspname !~ '^pg_'`,
+  await client.query(`set local client_min_messages = warning; set local search_path = ''`);
+  for (const { statement } of (await client.query<{ statement: string }>(dropStatements)).rows) {
+    await client.query(statement);
+  }
+  await client.query(
+    major >= 15
+      ? 'create schema public authorization pg_database_owner; grant usage on schema public to public'
+      : 'create schema public; grant all on schema public to public',
   );
-  for (const { name } of schemas.rows) await client.query(`drop schema ${quoteIdent(name)} cascade`);
-  await client.query('create schema public');
-  await client.query('select lo_unlink(oid) from pg_largeobject_metadata');
+  await client.query(`comment on schema public is 'standard public schema'`);
   await client.query('commit');
+  // Each one is a lock, and a server has room for some thousands of them.
+  for (let removed = largeObjectsPerTransaction; removed === largeObjectsPerTransaction; ) {
+    const { rowCount } = await client.query(
+      `select lo_unlink(oid) from (select oid from pg_largeobject_metadata limit ${largeObjectsPerTransaction}) some`,
+    );
+    removed = rowCount ?? 0;
+  }
 }
 
 async function restoreRoles(tools: ClientTools, options: RestoreOptions): Promise<void> {
   const part = partOf(options.manifest, 'roles');
   if (!part) return;
-  // Roles that exist make their CREATE ROLE fail, and that is right: they stay as they are.
+  // Roles that exist make their CREATE ROLE fail, and that is right: their attributes stay as they are.
   await runChild({
     command: tools.psql,
     args: ['-X', '-q'],
@@ -242,6 +301,8 @@ async function tableOfContents(
 }
 
 interface SectionWork extends RestoreOptions {
+  /** False where the target lacks one: everything then goes to its default. */
+  withTablespaces: boolean;
   tools: ClientTools;
   archive: string;
   list: string;
@@ -252,7 +313,7 @@ type Section = 'pre-data' | 'data' | 'post-data';
 /** `inputs → argv` as data. https://www.postgresql.org/docs/current/app-pgrestore.html */
 export function sectionArguments(
   section: Section,
-  work: Pick<SectionWork, 'archive' | 'list' | 'jobs' | 'noOwner' | 'target'>,
+  work: Pick<SectionWork, 'archive' | 'list' | 'jobs' | 'noOwner' | 'target' | 'withTablespaces'>,
 ): string[] {
   return [
     '--exit-on-error',
@@ -263,13 +324,9 @@ export function sectionArguments(
     `--dbname=${connectionName(work.target.database)}`,
     ...(section === 'post-data' ? [`--jobs=${work.jobs}`] : []),
     ...(work.noOwner ? ['--no-owner', '--no-privileges'] : []),
+    ...(work.withTablespaces ? [] : ['--no-tablespaces']),
     work.archive,
   ];
-}
-
-/** libpq reads a database name with `=` or a URL prefix in it as a connection string; this one never is. */
-function connectionName(database: string): string {
-  return `dbname='${database.replace(/[\\']/g, '\\$&')}'`;
 }
 
 async function restoreSection(section: Section, work: SectionWork): Promise<void> {
@@ -282,7 +339,7 @@ async function restoreSection(section: Section, work: SectionWork): Promise<void
       args: sectionArguments(section, work),
       env: {
         ...libpqEnv(work.target),
-        PGOPTIONS: `-c synchronous_commit=off -c maintenance_work_mem=${indexMemory(work.jobs)}`,
+        PGOPTIONS: `${work.target.options ?? ''} -c synchronous_commit=off -c maintenance_work_mem=${indexMemory(work.jobs)}`,
       },
       signal: work.signal,
       errorCode: 'PG_RESTORE',

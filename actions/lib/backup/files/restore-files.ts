@@ -56,7 +56,7 @@ export async function restoreFiles(options: RestoreFilesOptions): Promise<Restor
     for (const part of archives) messages.push(await unpack(command, part, options, task));
     const said = messages.filter(text => text !== '').join('\n');
     if (said !== '') options.log.debug(`tar said while unpacking: ${said}`);
-    options.log.info(`Restored ${formatCount(manifest.files.entries)} entries into ${targetDir}`);
+    options.log.debug(`Restored ${formatCount(manifest.files.entries)} entries into ${targetDir}`);
     const totalSeconds = seconds(startedAt);
     return {
       archives: archives.length,

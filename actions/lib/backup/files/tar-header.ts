@@ -65,8 +65,10 @@ export function applyPax(header: TarHeader, records: ReadonlyMap<string, Buffer>
   const number = (key: string, fallback: number) => {
     const value = records.get(key)?.toString('latin1');
     if (value === undefined) return fallback;
-    if (!/^-?\d{1,16}(\.\d*)?$/.test(value)) throw unreadable(`'${key}' in an extended header is not a number`);
-    return Math.floor(Number(value));
+    const parsed = /^(-?\d{1,16})(?:\.(\d*))?$/.exec(value);
+    if (!parsed) throw unreadable(`'${key}' in an extended header is not a number`);
+    // Down to the whole second, and by its digits: as a double 1795474004.999999999 would be the second after it.
+    return Number(parsed[1]) - (value.startsWith('-') && /[1-9]/.test(parsed[2] ?? '') ? 1 : 0);
   };
   return {
     ...header,

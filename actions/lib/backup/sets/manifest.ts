@@ -74,6 +74,8 @@ const database = z.strictObject({
   fullSetId: z.string(),
   /** Roles that own or may use something in the database. */
   roles: z.array(z.string()),
+  /** Besides the standard ones. */
+  tablespaces: z.array(z.string()),
   tables: z.array(table),
 });
 

@@ -1,3 +1,4 @@
+import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { OpsError } from '../../errors/index.ts';
@@ -11,6 +12,7 @@ import {
   pendingKey,
   restoreDocKey,
   type SetAddress,
+  setFolder,
   setOfPendingKey,
 } from './keys.ts';
 import type { SetKind } from './manifest.ts';
@@ -26,7 +28,10 @@ const pendingSchema = z.object({
   source: z.string(),
   /** The set whose parts it means to share: pruning leaves it alone meanwhile. */
   baseId: z.string().nullable(),
+  /** For a person to read. Never compared: hosted runners are copies of one image and share its name. */
   host: z.string(),
+  /** Which process numbers `pid` is one of. */
+  machine: z.string(),
   pid: z.int(),
   startedAt: z.iso.datetime(),
   aliveAt: z.iso.datetime(),
@@ -37,11 +42,21 @@ const heartbeatSeconds = 60;
 /** Five missed heartbeats: the run is dead. */
 const deadAfterSeconds = 300;
 
+/** Runs of this very process that are under way. */
+const ownRuns = new Set<string>();
+
 export interface Claim {
   /** Declares the set whose parts are shared. */
   shareWith(baseId: string): Promise<void>;
+  /**
+   * Call before the manifest is written: whoever took this run for dead has removed its parts.
+   * @throws OpsError `BACKUP_LOST`
+   */
+  confirm(): Promise<void>;
   /** Call after the manifest is written, or after cleaning up. */
   withdraw(): Promise<void>;
+  /** Gives no sign of life any more and leaves the declaration: what is there of the set is for the next run to clear. */
+  abandon(): Promise<void>;
 }
 
 /**
@@ -57,6 +72,7 @@ export async function declareRun(
     ...run,
     baseId: null,
     host: hostname(),
+    machine: thisMachine(),
     pid: process.pid,
     startedAt: options.now().toISOString(),
     aliveAt: options.now().toISOString(),
@@ -66,37 +82,69 @@ export async function declareRun(
     pending.aliveAt = options.now().toISOString();
     await storage.put(key, Buffer.from(JSON.stringify(pending)), { signal: options.signal });
   };
-  await write();
-  const rival = (await readPending(storage, run.kind, options.signal)).find(
-    other => other.source === run.source && other.id !== run.id && other.id < run.id && !isDead(other, options.now()),
-  );
-  if (rival) {
-    await storage.remove(key);
-    const age = formatDuration((options.now().getTime() - Date.parse(rival.aliveAt)) / 1000);
-    throw new OpsError(
-      'BACKUP_RUNNING',
-      `Another backup of ${run.source} is running since ${rival.startedAt} (${rival.host}, process ${rival.pid}; last sign of life ${age} ago)`,
-      {
-        hint: `Wait for it. If it was killed on another machine it counts as dead after ${deadAfterSeconds / 60} minutes.`,
-      },
-    );
+  ownRuns.add(run.id);
+  try {
+    await write();
+    await assertNoRival(storage, run, options);
+  } catch (error) {
+    ownRuns.delete(run.id);
+    throw error;
   }
+  let isLost = false;
   let last: Promise<void> = Promise.resolve();
+  const signOfLife = async () => {
+    // A machine that was suspended must not declare anew what another run has cleared up meanwhile.
+    if ((await storage.head(key, { signal: options.signal })) === undefined) isLost = true;
+    if (!isLost) await write();
+  };
   const beat = setInterval(() => {
-    last = write().catch((error: Error) => options.log.debug(`no heartbeat at ${storage.name}: ${error.message}`));
+    last = signOfLife().catch((error: Error) => options.log.debug(`no heartbeat at ${storage.name}: ${error.message}`));
   }, heartbeatSeconds * 1000);
   beat.unref();
+  const end = async () => {
+    clearInterval(beat);
+    ownRuns.delete(run.id);
+    await last;
+  };
   return {
     async shareWith(baseId) {
       pending.baseId = baseId;
       await write();
     },
-    async withdraw() {
-      clearInterval(beat);
+    async confirm() {
       await last;
+      isLost ||= (await storage.head(key, { signal: options.signal })) === undefined;
+      if (!isLost) return;
+      throw new OpsError('BACKUP_LOST', `Another run took set ${run.id} for dead and cleared it from ${storage.name}`, {
+        hint: `This run gave no sign of life for ${deadAfterSeconds / 60} minutes: the machine slept, or ${storage.name} was out of reach. Run it again.`,
+      });
+    },
+    async withdraw() {
+      await end();
       await storage.remove(key);
     },
+    abandon: end,
   };
+}
+
+async function assertNoRival(
+  storage: Storage,
+  run: { kind: SetKind; id: string; source: string },
+  options: { now: () => Date; signal: AbortSignal },
+): Promise<void> {
+  const rival = (await readPending(storage, run.kind, options.signal)).find(
+    other => other.source === run.source && other.id < run.id && !isDead(other, options.now()),
+  );
+  if (!rival) return;
+  await storage.remove(pendingKey(run.kind, run.id));
+  const age = formatDuration((options.now().getTime() - Date.parse(rival.aliveAt)) / 1000);
+  throw new OpsError(
+    'BACKUP_RUNNING',
+    `Another backup of ${run.source} is running since ${rival.startedAt} (${rival.host}, process ${rival.pid}; last sign of life ${age} ago)`,
+    {
+      hint: `Wait for it. If it was killed on another machine it counts as dead ${deadAfterSeconds / 60} minutes after its last sign of life.`,
+    },
+  );
 }
 
 /** Every declared run of a kind, living or dead. */
@@ -131,7 +179,8 @@ export async function cleanUpDeadRuns(
   for (const run of await readPending(storage, kind, signal)) {
     if (!isDead(run, now)) continue;
     const isWhole = (await storage.head(manifestKey(kind, run.id), { signal })) !== undefined;
-    const removed = isWhole ? 0 : await removeRemains(storage, { kind, id: run.id }, signal);
+    const set = { kind, id: run.id };
+    const removed = isWhole ? await sweepUnfinished(storage, set, signal) : await removeRemains(storage, set, signal);
     await storage.remove(pendingKey(kind, run.id), { signal });
     done.push(
       isWhole
@@ -142,8 +191,12 @@ export async function cleanUpDeadRuns(
   return done;
 }
 
-/** Removes what an unfinished set has sent. */
+/**
+ * Removes what an unfinished set has sent, and what of it was still being sent. The manifest first: one whose writing
+ * only seemed to fail must not outlive its parts.
+ */
 export async function removeRemains(storage: Storage, set: SetAddress, signal: AbortSignal): Promise<number> {
+  await storage.remove(manifestKey(set.kind, set.id), { signal });
   let removed = 0;
   for await (const object of storage.list(partFolder(set.kind, set.id), { signal })) {
     await storage.remove(object.key, { signal });
@@ -151,12 +204,43 @@ export async function removeRemains(storage: Storage, set: SetAddress, signal: A
   }
   await storage.remove(restoreDocKey(set.kind, set.id), { signal });
   await storage.remove(checksumsKey(set.kind, set.id), { signal });
+  return removed + (await sweepUnfinished(storage, set, signal));
+}
+
+/** Also of a whole set: the manifest is published under its name a moment before its temporary name goes. */
+async function sweepUnfinished(storage: Storage, set: SetAddress, signal: AbortSignal): Promise<number> {
+  let removed = 0;
+  for (const prefix of [partFolder(set.kind, set.id), setFolder(set.kind, set.id)]) {
+    removed += (await storage.sweepAbandoned({ olderThanSeconds: 0, prefix, signal })).length;
+  }
   return removed;
 }
 
 export function isDead(run: Pending, now: Date): boolean {
-  if (run.host === hostname() && run.pid !== process.pid && !isProcessAlive(run.pid)) return true;
+  if (run.machine === thisMachine()) {
+    const isAlive = run.pid === process.pid ? ownRuns.has(run.id) : isProcessAlive(run.pid);
+    if (!isAlive) return true;
+  }
   return now.getTime() - Date.parse(run.aliveAt) > deadAfterSeconds * 1000;
+}
+
+/**
+ * One boot of one kernel and one space of process numbers. A name is not enough: two machines with the same one would
+ * take each other's living runs for dead. Where the kernel does not tell (not Linux) the name must do.
+ */
+function thisMachine(): string {
+  machine ??= identify();
+  return machine;
+}
+
+let machine: string | undefined;
+
+function identify(): string {
+  try {
+    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return hostname();
+  }
 }
 
 function isProcessAlive(pid: number): boolean {

@@ -125,7 +125,7 @@ ${manifest.parts
   .filter(part => part.role === 'archive')
   .map(
     part =>
-      `${openCommand(manifest)(part.key)} | tar --extract --listed-incremental=/dev/null --numeric-owner -C "$TARGET"`,
+      `${openCommand(manifest)(part.key)} | LC_ALL=C tar --extract --listed-incremental=/dev/null --numeric-owner --preserve-permissions --acls --xattrs -C "$TARGET"`,
   )
   .join('\n')}
 \`\`\`

@@ -1,0 +1,9 @@
+/** The face of the package: `import { backupService } from 'production-ops'`. */
+export {
+  type BackupService,
+  type BackupServiceOptions,
+  type BackupStats,
+  backupService,
+  createBackupService,
+} from './backup/index.ts';
+export { OpsError } from './errors/index.ts';

@@ -1,0 +1,22 @@
+import { ExitCode, OpsError, toOpsError } from '../../actions/lib/errors/index.ts';
+import { benchBackup } from './backup.ts';
+import { printResults } from './results.ts';
+
+/** `npm run bench -- <area>`: measures side by side with the stock way, in one run, and prints ratios. */
+const areas = { backup: benchBackup };
+
+try {
+  const [area = '', ...args] = process.argv.slice(2);
+  if (!(area in areas)) {
+    throw new OpsError('USAGE', `'${area}' is not an area that can be measured`, {
+      hint: `npm run bench -- ${Object.keys(areas).join('|')}`,
+      exit: 'usage',
+    });
+  }
+  const isReached = printResults(await areas[area as keyof typeof areas](args));
+  process.exitCode = isReached ? ExitCode.ok : ExitCode.breached;
+} catch (thrown) {
+  const error = toOpsError(thrown);
+  process.stderr.write(`${error.code} ${error.message}\n${error.hint ? `  → ${error.hint}\n` : ''}`);
+  process.exitCode = error.exitCode;
+}
