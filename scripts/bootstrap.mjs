@@ -52,7 +52,10 @@ if (!command) stop(`unknown command '${name}': one of ${Object.keys(commands).jo
 
 installNpmPackages();
 installSystemPackages(command.needs);
-run(findNode(), ['--import', 'tsx', '--disable-warning=ExperimentalWarning', join(root, command.script), ...args]);
+// A small heap makes the collector count every few MiB of stream buffers as a reason to run: a backup had 40 full
+// collections a gigabyte, and 8 with this. It reserves nothing.
+const nodeFlags = ['--import', 'tsx', '--initial-old-space-size=128', '--disable-warning=ExperimentalWarning'];
+run(findNode(), [...nodeFlags, join(root, command.script), ...args]);
 
 function installNpmPackages() {
   const stamp = join(root, 'node_modules', '.lockfile-installed');

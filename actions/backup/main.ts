@@ -4,7 +4,7 @@ import {
   backupFilesOperation,
   pruneOperation,
 } from '../lib/backup/index.ts';
-import { backupInputs, runAction, step } from '../lib/run/index.ts';
+import { backupInputs, runAction, step } from '../lib/run/action.ts';
 
 const operations = {
   database: backupDatabaseOperation,

@@ -1,5 +1,5 @@
 import { drillOperation } from '../lib/backup/index.ts';
-import { drillInputs, runAction, step } from '../lib/run/index.ts';
+import { drillInputs, runAction, step } from '../lib/run/action.ts';
 
 await runAction(drillInputs, inputs => [
   step(

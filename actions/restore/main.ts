@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { restoreDatabaseOperation, restoreFilesOperation } from '../lib/backup/index.ts';
 import { OpsError } from '../lib/errors/index.ts';
 import { parsePostgresUrl } from '../lib/postgres/index.ts';
-import { restoreInputs, runAction, step } from '../lib/run/index.ts';
+import { restoreInputs, runAction, step } from '../lib/run/action.ts';
 
 await runAction(restoreInputs, (inputs, env) => {
   const isDatabase = inputs.what === 'database';

@@ -37,7 +37,8 @@ export async function benchBackup(args: readonly string[]): Promise<Result[]> {
   await using server = await startThrowawayServer({
     purpose: 'the benchmark',
     sharedBuffersMb: 1024,
-    settings: { maintenance_work_mem: '256MB' },
+    // What a production server has: under wal_level minimal pg_restore would write no WAL, which nobody's server allows.
+    settings: { maintenance_work_mem: '256MB', wal_level: 'replica', max_wal_senders: 10 },
   });
   try {
     const bench = new Bench(folder, server.target, await findClientTools(server.major));
@@ -223,8 +224,8 @@ class Bench {
 
   /** As a user runs it: a process of its own, start-up included. */
   #ops(words: readonly string[], store: string, env: Record<string, string>): Promise<Measured> {
-    const script = ['--import', 'tsx', join(root, 'scripts', 'ops.ts')];
-    return measure(process.execPath, [...script, ...words, '--json'], {
+    // The flags this process was started with are those of `npm run ops`.
+    return measure(process.execPath, [...process.execArgv, join(root, 'scripts', 'ops.ts'), ...words, '--json'], {
       cwd: root,
       env: {
         ...this.#env,

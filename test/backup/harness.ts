@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type pg from 'pg';
+import { vi } from 'vitest';
 import { stringify } from 'yaml';
 import type { z } from 'zod';
 import { generateIdentity, recipientOf } from '../../actions/lib/age/index.ts';
@@ -26,6 +27,9 @@ import {
 } from '../../actions/lib/postgres/index.ts';
 import { newReportId } from '../../actions/lib/reports/index.ts';
 import { createLocalStorage, type Storage } from '../../actions/lib/storage/index.ts';
+
+// A backup and its restore on a machine that does other things, too.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 /** The file's content, as one would write it in YAML. */
 export type ConfigInput = z.input<typeof configSchema>;

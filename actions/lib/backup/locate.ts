@@ -51,11 +51,31 @@ export async function locateSet(
     }
   }
   const best = found.sort((a, b) => (a.manifest.id < b.manifest.id ? 1 : -1))[0];
-  if (!best) throw failures.find(f => !isAbsence(f)) ?? failures[0]!;
+  if (!best) {
+    throw failures.find(f => !isAbsence(f)) ?? (await ofOtherKind(context, usable, wanted)) ?? failures[0]!;
+  }
   for (const failure of failures) {
     if (!isAbsence(failure)) context.log.warn(`${failure.message}; using ${best.storage.name}`);
   }
   return best;
+}
+
+/** An id that was found nowhere may be that of a set of the other kind. */
+async function ofOtherKind(
+  context: OpsContext,
+  storages: readonly Storage[],
+  wanted: Wanted,
+): Promise<OpsError | undefined> {
+  if (wanted.id === 'latest' || wanted.kind === undefined) return undefined;
+  const other = setKinds.find(kind => kind !== wanted.kind)!;
+  for (const storage of storages) {
+    const found = await findAny(storage, { ...wanted, kind: other }, context).catch(() => undefined);
+    if (!found) continue;
+    return new OpsError('SET_UNKNOWN', `Set ${wanted.id} is a ${other} set, not a ${wanted.kind} set`, {
+      hint: `Restore it with: ops restore ${other} ${wanted.id}. List the others with: ops backup list --kind ${wanted.kind}.`,
+    });
+  }
+  return undefined;
 }
 
 async function findAny(storage: Storage, wanted: Wanted, context: OpsContext): Promise<Manifest> {

@@ -3,7 +3,7 @@ import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { idTime } from '../reports/index.ts';
 import type { Storage } from '../storage/index.ts';
-import { setKinds, setOfPartKey } from './sets/keys.ts';
+import { setKinds, setOfDescription, setOfPartKey } from './sets/keys.ts';
 import type { Manifest, SetKind } from './sets/manifest.ts';
 import { isDead, readPending } from './sets/pending.ts';
 import { listSets, readManifest, readProofs, removeSet } from './sets/set-store.ts';
@@ -80,6 +80,7 @@ export async function planPrune(context: OpsContext, storage: Storage): Promise<
     // Parts first, then runs, then manifests: a run declares itself before it sends a part and withdraws after its
     // manifest, so each part seen here has its run or its manifest in what is read after it.
     const stored = await Array.fromAsync(storage.list(`parts/${kind}/`, { signal }));
+    const described = await Array.fromAsync(storage.list(`sets/${kind}/`, { signal }));
     const pending = (await readPending(storage, kind, signal)).filter(run => !isDead(run, context.now()));
     const busy = new Set(pending.flatMap(run => (run.baseId ? [run.id, run.baseId] : [run.id])));
     const manifests: Manifest[] = [];
@@ -107,6 +108,13 @@ export async function planPrune(context: OpsContext, storage: Storage): Promise<
     for (const object of stored) {
       const owner = setOfPartKey(object.key);
       if (!owner || needed.has(object.key) || busy.has(owner.id)) continue;
+      plan.parts.push({ key: object.key, sizeBytes: object.sizeBytes });
+    }
+    // A removal that was interrupted leaves what described the set.
+    const existing = new Set(manifests.map(set => set.id));
+    for (const object of described) {
+      const owner = setOfDescription(object.key);
+      if (!owner || existing.has(owner.id) || busy.has(owner.id)) continue;
       plan.parts.push({ key: object.key, sizeBytes: object.sizeBytes });
     }
   }

@@ -10,6 +10,8 @@ export const secretVariables = [
   'BACKUP_S3_ACCESS_KEY_ID',
   'BACKUP_S3_SECRET_ACCESS_KEY',
   'BACKUP_AGE_IDENTITY',
+  'GITHUB_TOKEN',
+  'WATCHDOG_HEARTBEAT_URL',
 ] as const;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -21,6 +23,12 @@ export interface SecretValues {
   readonly s3AccessKeyId: string | undefined;
   readonly s3SecretAccessKey: string | undefined;
   readonly ageIdentity: string | undefined;
+  readonly githubToken?: string | undefined;
+  /** `owner/name`; with the token, what the calls to GitHub are about. */
+  readonly githubRepository?: string | undefined;
+  readonly githubApiUrl?: string | undefined;
+  /** Whoever knows it can ping it. */
+  readonly heartbeatUrl?: string | undefined;
 }
 
 export function readSecrets(env: Environment): SecretValues {
@@ -30,6 +38,10 @@ export function readSecrets(env: Environment): SecretValues {
     s3AccessKeyId: value(env, 'BACKUP_S3_ACCESS_KEY_ID'),
     s3SecretAccessKey: value(env, 'BACKUP_S3_SECRET_ACCESS_KEY'),
     ageIdentity: value(env, 'BACKUP_AGE_IDENTITY'),
+    githubToken: value(env, 'GITHUB_TOKEN'),
+    githubRepository: value(env, 'GITHUB_REPOSITORY'),
+    githubApiUrl: value(env, 'GITHUB_API_URL'),
+    heartbeatUrl: value(env, 'WATCHDOG_HEARTBEAT_URL'),
   });
 }
 

@@ -1,3 +1,5 @@
+export type { AlertsConfig } from './alerts-schema.ts';
+export { durationSchema, durationSeconds } from './duration.ts';
 export { type Environment, type SecretValues, secretVariables } from './environment.ts';
 export { defaultConfigFile, type LoadedConfig, loadConfig } from './load.ts';
 export { nearest } from './nearest.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { alertsSchema } from './alerts-schema.ts';
 
 /**
  * The shape of `.github/ops.yml`. `.github/ops.schema.json` is generated from it (`npm run build`), so an editor
@@ -112,6 +113,7 @@ export const configSchema = z.strictObject({
       path: z.string().min(1).default('reports').describe('Folder of the reports'),
     })
     .prefault({}),
+  alerts: alertsSchema.prefault({}),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

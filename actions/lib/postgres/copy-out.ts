@@ -49,6 +49,15 @@ interface DriverConnection {
 
 type DataListener = (chunk: Buffer) => void;
 
+/**
+ * The server sends 8 KiB at a time, and waking up for each of them costs more than taking the rows out of it. After a
+ * small read the socket is left alone for a millisecond: its buffer (208 KiB for a Unix socket, more for TCP) takes what
+ * comes meanwhile, and the next read has it all.
+ */
+const smallReadBytes = 32 * 1024;
+const napMs = 1;
+const fullReadBytes = 160 * 1024;
+
 const copyDataTag = 0x64; // 'd'
 const headerBytes = 5;
 /** Messages after which no row can follow: CopyDone, ErrorResponse, ReadyForQuery. */
@@ -73,6 +82,10 @@ class CopyOutQuery {
   #filling: Buffer;
   #filled = 0;
   readonly #waiting: Buffer[] = [];
+  /** A buffer waits while another drains: no reading until it is taken. */
+  #isHeld = false;
+  #napping: NodeJS.Timeout | undefined;
+  #readsWithoutNap = 0;
   #pump: Promise<void> | undefined;
   #plainBytes = 0;
   #rows = 0;
@@ -132,6 +145,24 @@ class CopyOutQuery {
   // The socket's side.
 
   readonly #onData = (chunk: Buffer): void => {
+    // A full buffer after a nap means that the server had to wait: no naps for a while.
+    if (chunk.length >= fullReadBytes) this.#readsWithoutNap = 64;
+    else if (this.#readsWithoutNap > 0) this.#readsWithoutNap--;
+    this.#take(chunk);
+    const isReading = this.#driverListeners.length > 0 && !this.#isHeld;
+    if (isReading && chunk.length < smallReadBytes && this.#readsWithoutNap === 0) this.#nap();
+  };
+
+  /** Lets the socket's buffer fill: see `napMs`. */
+  #nap(): void {
+    this.#socket?.pause();
+    this.#napping = setTimeout(() => {
+      this.#napping = undefined;
+      if (!this.#isHeld) this.#socket?.resume();
+    }, napMs);
+  }
+
+  #take(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#rowRemaining > 0) {
@@ -171,7 +202,7 @@ class CopyOutQuery {
         if (this.#driverListeners.length === 0) return;
       }
     }
-  };
+  }
 
   /** Collects a non-row message; when whole, the driver gets it, and after an end tag all that follows as well. */
   #gatherOther(chunk: Buffer, at: number): number {
@@ -201,6 +232,7 @@ class CopyOutQuery {
     socket.removeListener('data', this.#onData);
     for (const listener of this.#driverListeners) socket.on('data', listener);
     this.#driverListeners = [];
+    socket.resume();
   }
 
   #append(chunk: Buffer, start: number, end: number): void {
@@ -221,14 +253,20 @@ class CopyOutQuery {
     this.#waiting.push(this.#filling.subarray(0, this.#filled));
     this.#filling = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#filling.length);
     this.#filled = 0;
-    if (this.#pump) this.#socket?.pause();
-    else this.#pump = this.#drain();
+    if (this.#pump) {
+      this.#isHeld = true;
+      this.#socket?.pause();
+    }
+    this.#pump ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
     try {
       for (let batch = this.#waiting.shift(); batch !== undefined; batch = this.#waiting.shift()) {
-        if (this.#waiting.length === 0) this.#socket?.resume();
+        if (this.#waiting.length === 0 && this.#isHeld) {
+          this.#isHeld = false;
+          if (!this.#napping) this.#socket?.resume();
+        }
         await this.#options.onBatch(batch);
         this.#free.push(Buffer.from(batch.buffer, 0, batch.buffer.byteLength));
       }
@@ -245,6 +283,7 @@ class CopyOutQuery {
   async #settle(): Promise<void> {
     if (this.#settled) return;
     this.#settled = true;
+    clearTimeout(this.#napping);
     this.#handBack();
     if (this.#serverError === undefined && this.#sinkError === undefined) {
       this.#flush();

@@ -12,7 +12,8 @@ interface Thrown {
 
 /**
  * Any error of pg as an `OpsError` that names the target without its password:
- * PG_AUTH, PG_UNREACHABLE, PG_NO_DATABASE, PG_TLS, PG_TOO_MANY, PG_LOST, PG_DENIED, PG_POOLER, PG_QUERY (everything
+ * PG_AUTH, PG_UNREACHABLE, PG_NO_DATABASE, PG_TLS, PG_TOO_MANY, PG_LOST, PG_CANCELLED (the statement, by somebody or a time limit
+ * of the server), PG_LOCKED, PG_DENIED, PG_POOLER, PG_QUERY (everything
  * else, with SQLSTATE and the server's message), CANCELLED for an abort.
  * @param phase while connecting, a connection that ends is a server that could not be reached, not one that was lost
  */
@@ -41,12 +42,25 @@ export function pgError(thrown: unknown, target: PostgresTarget, phase: 'connect
         `The connection to ${at} was lost: ${said}`,
         'Look at the log of the server for that time; run again.',
       );
+    case 'PG_CANCELLED':
+      return make(
+        `The server cancelled a statement on ${at}: ${said}`,
+        'An administrator or a time limit (statement_timeout of the role or the database) did; run again.',
+      );
+    case 'PG_LOCKED':
+      return make(
+        `Somebody holds a lock on ${at} that keeps a statement waiting: ${said}`,
+        'pg_locks and pg_stat_activity show who; run again when it is given back.',
+      );
     case 'PG_DENIED':
       return make(`The role ${target.user} may not do this on ${at}: ${said}`, `Grant it to the role ${target.user}.`);
     case 'PG_POOLER':
       return poolerError(target, said, thrown);
     case 'PG_QUERY':
-      return make(`PostgreSQL refused a statement on ${at}: ${said}${error.code ? ` (SQLSTATE ${error.code})` : ''}`);
+      return make(
+        `PostgreSQL refused a statement on ${at}: ${said}${error.code ? ` (SQLSTATE ${error.code})` : ''}`,
+        'The log of the server shows the statement.',
+      );
   }
 }
 
@@ -65,6 +79,8 @@ type Kind =
   | 'PG_TLS'
   | 'PG_TOO_MANY'
   | 'PG_LOST'
+  | 'PG_CANCELLED'
+  | 'PG_LOCKED'
   | 'PG_DENIED'
   | 'PG_POOLER'
   | 'PG_QUERY';
@@ -86,6 +102,8 @@ function kindOfServer(error: Thrown, phase: 'connect' | 'query'): Kind {
   if (code === '3D000') return 'PG_NO_DATABASE';
   if (code === '53300') return 'PG_TOO_MANY';
   if (code === '42501') return 'PG_DENIED';
+  if (code === '57014') return 'PG_CANCELLED';
+  if (code === '55P03') return 'PG_LOCKED';
   // Shutdown, crash of another session, start-up, drop of the database, idle time-outs; and the 08 class.
   if (/^(57P0[1-5]|25P03|25P04|08...)$/.test(code)) return phase === 'connect' ? 'PG_UNREACHABLE' : 'PG_LOST';
   return 'PG_QUERY';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { childEnvironment } from '../process/environment.ts';
+import { childEnvironment } from '../process/index.ts';
 import type { ServerFolder } from './throwaway-folder.ts';
 
 export interface Supervisor {

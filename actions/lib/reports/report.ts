@@ -42,9 +42,14 @@ export const reportSchema = z.strictObject({
 });
 export type Report<Data = unknown> = Omit<z.infer<typeof reportSchema>, 'data'> & { data: Data | null };
 
-/** `20261123T020000Z-7f3c`: sorts by time, and two runs in one second differ. */
+/**
+ * `20261123T020000Z-7f3c`: sorts by time. The four digits are the millisecond (10 bits) and chance (6 bits): of two runs
+ * in one second the later one is the later id, and two in one millisecond hardly ever share one.
+ */
 export function newReportId(at: Date): string {
-  return `${at.toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '')}-${randomBytes(2).toString('hex')}`;
+  const tail = (at.getUTCMilliseconds() << 6) | (randomBytes(1)[0]! & 0b11_1111);
+  const second = at.toISOString().replace(/[-:]/g, '').replace(/\.\d+/, '');
+  return `${second}-${tail.toString(16).padStart(4, '0')}`;
 }
 
 /** The time inside an id. */

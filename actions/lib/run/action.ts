@@ -11,6 +11,9 @@ import { type InputSchema, loadInputs } from './inputs.ts';
 import { type Finished, type Frame, runOperation } from './operation.ts';
 import { addSecrets } from './terminal.ts';
 
+// The face of lib/run for actions, apart from index.ts: @actions/core takes a fifth of the CLI's start to load.
+export { backupInputs, drillInputs, restoreInputs } from './inputs.ts';
+
 /** One operation of an action: what it is given, and the outputs that come of its report. */
 export interface Step {
   run(frame: Frame): Promise<Finished<unknown>>;

@@ -50,7 +50,7 @@ export function createLocalStorage(options: LocalOptions): Storage {
         throw error;
       }
     } catch (error) {
-      const rejection = rejectionOf(error, body, signal, fail('write', key));
+      const rejection = rejectionOf(error, body, signal, thrown => writeError(thrown, key, name));
       body.discard(rejection);
       throw rejection;
     }
@@ -144,7 +144,7 @@ export function createLocalStorage(options: LocalOptions): Storage {
   /** A synced file is lost all the same when the entry of a new folder above it is not synced. */
   async function makeDurableFolder(folder: string): Promise<void> {
     if (durableFolders.has(folder)) return;
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolders(folder);
     for (let child = folder; child.length > root.length; child = dirname(child)) await syncFolder(dirname(child));
     durableFolders.add(folder);
   }
@@ -250,6 +250,29 @@ async function statOf(path: string): Promise<Stats | undefined> {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
     throw error;
+  }
+}
+
+/** Writing creates every folder it needs; when one is missing all the same, what holds them was taken away. */
+function writeError(error: unknown, key: string, name: string): OpsError {
+  const known = localError(error, `write ${key} in ${name}`);
+  if (known.code !== 'STORAGE_NOT_FOUND') return known;
+  return new OpsError('STORAGE_UNREACHABLE', `${known.message}: its folder vanished`, {
+    hint: 'Was the disk or the network mount behind the folder taken away? Run again when it is back.',
+    cause: error,
+  });
+}
+
+async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Node says ENOENT for a folder that may not be made, e.g. on a read-only disk; one by one the reason is told.
+    if (!isErrno(error, 'ENOENT') || dirname(path) === path) throw error;
+    await makeFolders(dirname(path));
+    await mkdir(path, { mode: 0o700 }).catch(failure =>
+      isErrno(failure, 'EEXIST') ? undefined : Promise.reject(failure),
+    );
   }
 }
 

@@ -15,7 +15,6 @@ import {
   libpqEnv,
   type PostgresTarget,
   pgError,
-  quoteIdent,
   quoteQualified,
   serverFacts,
 } from '../../postgres/index.ts';
@@ -216,13 +215,28 @@ const dropStatements = `
   select 1 as step, format('drop event trigger %I', evtname) as statement from pg_event_trigger
    where not ${isOfExtension('pg_event_trigger', 'oid')}
   union all select 2, format('drop publication %I', pubname) from pg_publication
-  union all select 3, format('drop extension if exists %I cascade', extname) from pg_extension where extname <> 'plpgsql'
+  union all select 3, format('drop extension if exists %I cascade', extname) from pg_extension
+             where extname <> 'plpgsql' and pg_has_role(extowner, 'usage')
   union all select 4, format('drop schema if exists %I cascade', n.nspname) from pg_namespace n where ${isOfUser('n')}
   union all select 5, format('drop foreign data wrapper if exists %I cascade', fdwname) from pg_foreign_data_wrapper
-  union all select 5, format('drop language if exists %I cascade', lanname) from pg_language where oid >= 16384 and lanname <> 'plpgsql'
-  union all select 5, format('drop access method if exists %I cascade', amname) from pg_am where oid >= 16384
+             where not ${isOfExtension('pg_foreign_data_wrapper', 'oid')}
+  union all select 5, format('drop language if exists %I cascade', lanname) from pg_language
+             where oid >= 16384 and not ${isOfExtension('pg_language', 'oid')}
+  union all select 5, format('drop access method if exists %I cascade', amname) from pg_am
+             where oid >= 16384 and not ${isOfExtension('pg_am', 'oid')}
   union all select 5, format('drop cast if exists (%s as %s)', format_type(castsource, null), format_type(casttarget, null))
-              from pg_cast where oid >= 16384
+              from pg_cast where oid >= 16384 and not ${isOfExtension('pg_cast', 'oid')}
+  union all select step, format('alter default privileges for role %s %s', d.defaclrole::regrole, format(change, kind.word))
+              from pg_default_acl d
+              join (values ('r', 'tables'), ('S', 'sequences'), ('f', 'functions'), ('T', 'types'), ('n', 'schemas')) kind(letter, word)
+                on kind.letter = d.defaclobjtype::text
+             cross join lateral (
+               select 6 as step, format('revoke all on %%s from %s', case grantee when 0 then 'public' else grantee::regrole::text end) as change
+                 from aclexplode(d.defaclacl)
+               -- An entry that says what is so without it vanishes.
+               union all select 7, format('grant all on %%s to %s', d.defaclrole::regrole)
+               union all select 7, 'grant all on %s to public' where d.defaclobjtype in ('f', 'T')) changes
+             where d.defaclnamespace = 0
    order by step`;
 
 const largeObjectsPerTransaction = 1000;
@@ -245,7 +259,7 @@ async function emptyDatabase(client: pg.Client, major: number, options: RestoreO
   // Each one is a lock, and a server has room for some thousands of them.
   for (let removed = largeObjectsPerTransaction; removed === largeObjectsPerTransaction; ) {
     const { rowCount } = await client.query(
-      `select lo_unlink(oid) from (select oid from pg_largeobject_metadata limit ${largeObjectsPerTransaction}) some`,
+      `select lo_unlink(oid) from (select oid from pg_largeobject_metadata limit ${largeObjectsPerTransaction}) as batch`,
     );
     removed = rowCount ?? 0;
   }

@@ -84,6 +84,7 @@ async function requireEmpty({ targetDir, force }: RestoreFilesOptions): Promise<
   if (names.length === 0 || force) return;
   throw new OpsError('RESTORE_NOT_EMPTY', `${targetDir} is not empty`, {
     hint: 'Give an empty folder. With --force the set is unpacked over it: files of the same names are replaced, and what the set does not have is removed from its folders.',
+    exit: 'usage',
   });
 }
 

@@ -6,6 +6,7 @@ import type { Check, Operation, Report } from '../../reports/index.ts';
 import { backupOneDatabase, databaseTargets, planOneDatabase } from '../backup-database.ts';
 import { backupFiles } from '../backup-files.ts';
 import { openDestinations } from '../destinations.ts';
+import { locateRoots } from '../files/roots.ts';
 import type { MadeSet } from '../make-set.ts';
 import type { Manifest } from '../sets/manifest.ts';
 
@@ -37,6 +38,8 @@ const dataSchema = z.strictObject({
   plan: z.array(
     z.strictObject({ source: z.string(), tables: z.int(), parts: z.int(), bytes: z.int(), server: z.string() }),
   ),
+  /** Only for a dry run: the folders that would be archived. */
+  folders: z.array(z.string()),
 });
 export type BackupData = z.infer<typeof dataSchema>;
 
@@ -53,11 +56,14 @@ function operation(kind: string, what: readonly ('database' | 'files')[]): Opera
     kind,
     dataSchema,
     async execute(input, context) {
-      const data: BackupData = { sets: [], plan: [] };
+      const data: BackupData = { sets: [], plan: [], folders: [] };
       const targets = what.includes('database') ? await databaseTargets(context) : [];
       if (what.includes('files') && context.config.backup.files.paths.length === 0) throw noFiles();
       if (input.dryRun) {
         for (const target of targets) data.plan.push(await describePlan(context, target));
+        if (what.includes('files')) {
+          data.folders.push(...(await locateRoots(context.config.backup.files.paths, context.cwd)).roots);
+        }
         return { data, checks: [], isDryRun: true };
       }
       const storages = openDestinations(context);
@@ -153,10 +159,13 @@ function lines(report: Report<BackupData>): string[] {
   const data = report.data;
   if (!data) return [];
   if (data.sets.length === 0) {
-    return data.plan.map(
-      p =>
-        `Would copy ${p.tables} tables of ${p.source} (PostgreSQL ${p.server}), about ${formatBytes(p.bytes)}, in ${p.parts} parts. Nothing was sent.`,
-    );
+    return [
+      ...data.plan.map(
+        p =>
+          `Would copy ${p.tables} tables of ${p.source} (PostgreSQL ${p.server}), about ${formatBytes(p.bytes)}, in ${p.parts} parts. Nothing was sent.`,
+      ),
+      ...data.folders.map(folder => `Would archive what is in ${folder}. Nothing was sent.`),
+    ];
   }
   return data.sets.flatMap(set => [
     `${set.source}: set ${set.id}, ${what(set)}, ${formatBytes(set.plainBytes)} → ${formatBytes(set.storedBytes)} stored in ${formatDuration(set.seconds)}${set.isEncrypted ? '' : ', NOT ENCRYPTED'}`,

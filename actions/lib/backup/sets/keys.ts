@@ -24,6 +24,8 @@ export const pendingKey = (kind: SetKind, id: string) => `pending/${kind}/${id}.
 const idPattern = String.raw`\d{8}T\d{6}Z-[0-9a-f]{4}`;
 const manifestPattern = new RegExp(`^sets/(database|files)/(${idPattern})/manifest\\.json$`);
 const partPattern = new RegExp(`^parts/(database|files)/(${idPattern})/[^/]+$`);
+/** RESTORE.md and its neighbours; not the manifest. */
+const descriptionPattern = new RegExp(`^sets/(database|files)/(${idPattern})/(?!manifest\\.json$).+$`);
 const pendingPattern = new RegExp(`^pending/(database|files)/(${idPattern})\\.json$`);
 
 export interface SetAddress {
@@ -33,6 +35,7 @@ export interface SetAddress {
 
 export const setOfManifestKey = (key: string) => address(manifestPattern, key);
 export const setOfPartKey = (key: string) => address(partPattern, key);
+export const setOfDescription = (key: string) => address(descriptionPattern, key);
 export const setOfPendingKey = (key: string) => address(pendingPattern, key);
 
 export function isSetId(text: string): boolean {

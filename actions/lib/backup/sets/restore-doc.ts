@@ -21,12 +21,12 @@ function databaseDocument(manifest: DatabaseManifest): string {
   const roles = manifest.parts.find(part => part.role === 'roles');
   const blobs = manifest.parts.find(part => part.role === 'blobs');
   const open = openCommand(manifest);
-  return `# Restore ${manifest.source} as of ${manifest.snapshotAt}
+  return `# Restore ${cell(manifest.source)} as of ${manifest.snapshotAt}
 
-Database \`${manifest.source}\`, PostgreSQL ${database.serverVersion}: ${database.tables.length} tables, ${rows} rows, ${manifest.parts.length} parts.
+Database ${code(manifest.source)}, PostgreSQL ${database.serverVersion}: ${database.tables.length} tables, ${rows} rows, ${manifest.parts.length} parts.
 Set \`${manifest.id}\`. Parts may lie in the folders of earlier sets; \`SHA256SUMS\` names each of them.
 
-You need ${toolList(manifest)}, \`psql\` and \`pg_restore\` of PostgreSQL ${database.major} or later, and this destination as a folder:
+You need \`bash\`, ${toolList(manifest)}, \`psql\`, \`createdb\` and \`pg_restore\` of PostgreSQL ${database.major} or later, and this destination as a folder:
 
 - local: it is one already;
 - S3: \`aws s3 sync s3://BUCKET/PREFIX ./restore\`;
@@ -40,8 +40,10 @@ ${
     : ''
 }\`\`\`
 cd /path/to/the/destination
-${manifest.recipients.length > 0 ? 'export AGE_IDENTITY=/path/to/identity.txt\n' : ''}export PGHOST=localhost PGPORT=5432 PGUSER=postgres PGDATABASE=${shellWord(`${manifest.source}_restored`)}
+${manifest.recipients.length > 0 ? 'export AGE_IDENTITY=/path/to/identity.txt\n' : ''}export PGHOST=localhost PGPORT=5432 PGUSER=postgres PGDATABASE=${plainName(manifest.source)}_restored
 \`\`\`
+
+${ownShell('drop the database and begin again')}
 
 ## 2. Check that every part is here and whole
 
@@ -52,10 +54,10 @@ sha256sum --quiet -c ${checksumsKey('database', manifest.id)}
 ## 3. Make an empty database
 
 \`\`\`sh
-createdb --template=template0 --encoding=${database.encoding} --lc-collate=${shellWord(database.collate)} --lc-ctype=${shellWord(database.ctype)} "$PGDATABASE"
+createdb --template=template0 --encoding=${database.encoding} ${localeOptions(database)} "$PGDATABASE"
 \`\`\`
 
-## 4. Roles (only on a new server; those that exist are reported and left as they are)
+## 4. Roles (only on a new server; those that exist are reported, and keep their attributes)
 
 \`\`\`sh
 ${roles ? `${open(roles.key)} | psql -X -q -d postgres` : 'true # this set has no roles'}
@@ -68,12 +70,18 @@ scratch=$(mktemp -d)
 ${open(schema.key)} > "$scratch/schema.dump"
 pg_restore --exit-on-error --section=pre-data -d "$PGDATABASE" "$scratch/schema.dump"
 \`\`\`
-
+${
+  database.tablespaces.length > 0
+    ? `
+It uses the tablespaces ${database.tablespaces.map(code).join(', ')}: on a server without them add \`--no-tablespaces\` to each \`pg_restore\`.
+`
+    : ''
+}
 ## 6. Rows, several parts at once
 
 \`\`\`sh
 sed -n 's/^[0-9a-f]*  \\(.*\\/rows-.*\\)$/\\1/p' ${checksumsKey('database', manifest.id)} |
-  xargs -P "\${JOBS:-2}" -I{} sh -c '${openShell(manifest)} | psql -X -q -v ON_ERROR_STOP=1 || exit 255'
+  xargs -r -P "\${JOBS:-2}" -I{} bash -o pipefail -c '${openShell(manifest)} | psql -X -q -v ON_ERROR_STOP=1 || exit 255'
 \`\`\`
 
 ## 7. ${blobs ? 'Large objects, s' : 'S'}equences, indexes, constraints, triggers
@@ -101,7 +109,7 @@ function filesDocument(manifest: FilesManifest): string {
 Set \`${manifest.id}\`, ${manifest.files.level === 0 ? 'a full one' : `incremental, level ${manifest.files.level}`}: ${manifest.files.entries} entries.
 Archives are applied in the order below, the full one first; each later one also removes what had been removed.
 
-You need ${toolList(manifest)}, GNU \`tar\`, and this destination as a folder (S3: \`aws s3 sync s3://BUCKET/PREFIX ./restore\`;
+You need \`bash\`, ${toolList(manifest)}, GNU \`tar\`, and this destination as a folder (S3: \`aws s3 sync s3://BUCKET/PREFIX ./restore\`;
 FTP: \`lftp -e 'mirror / ./restore; quit' ftp://USER@HOST\`).
 
 ## 1. Say where things are
@@ -110,6 +118,8 @@ FTP: \`lftp -e 'mirror / ./restore; quit' ftp://USER@HOST\`).
 cd /path/to/the/destination
 ${manifest.recipients.length > 0 ? 'export AGE_IDENTITY=/path/to/identity.txt\n' : ''}export TARGET=/path/to/an/empty/folder
 \`\`\`
+
+${ownShell('empty the folder and begin again')}
 
 ## 2. Check that every part is here and whole
 
@@ -134,6 +144,17 @@ The manifest is \`${manifestKey('files', manifest.id)}\`.
 `;
 }
 
+/** In the reader's own shell `set -e` would close the window. */
+function ownShell(remedy: string): string {
+  return `Then start a \`bash\` of its own for the steps below, which ends at the first command that fails: without \`pipefail\` a
+part that cannot be opened would look like an empty one. When it has ended early, ${remedy}.
+
+\`\`\`
+bash
+set -euo pipefail
+\`\`\``;
+}
+
 /** The command that turns a stored part into its plain bytes. */
 function openCommand(manifest: Manifest): (key: string) => string {
   return key =>
@@ -150,9 +171,30 @@ function toolList(manifest: Manifest): string {
   return manifest.recipients.length > 0 ? '`age`, `zstd`' : '`zstd`';
 }
 
+/** `createdb` knows the provider since PostgreSQL 15, and `builtin` since 17. */
+function localeOptions(database: DatabaseManifest['database']): string {
+  const { localeProvider: provider, icuLocale: locale } = database;
+  return [
+    ...(provider !== 'libc' && locale
+      ? [`--locale-provider=${provider}`, `--${provider}-locale=${shellWord(locale)}`]
+      : []),
+    `--lc-collate=${shellWord(database.collate)}`,
+    `--lc-ctype=${shellWord(database.ctype)}`,
+  ].join(' ');
+}
+
+/** A name for the restored database that no tool takes for anything else, e.g. a connection string. */
+function plainName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_]+/g, '_');
+}
+
 /** Plain words stay plain; anything else is quoted for a POSIX shell. */
 export function shellWord(text: string): string {
   return /^[A-Za-z0-9_./:=@%+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function code(name: string): string {
+  return `\`${name.replace(/[\r\n`]+/g, ' ')}\``;
 }
 
 /** A Markdown table cell; names are what somebody typed. */

@@ -53,6 +53,7 @@ export async function findSet(
     return readManifest(storage, { kind: wanted.kind, id: wanted.id }, options.signal);
   }
   const newest = new Map<string, Manifest>();
+  let damaged: OpsError | undefined;
   for (const address of await listSets(storage, wanted.kind, options.signal)) {
     try {
       const manifest = await readManifest(storage, address, options.signal);
@@ -60,10 +61,13 @@ export async function findSet(
       if (!newest.has(manifest.source)) newest.set(manifest.source, manifest);
     } catch (error) {
       if (!(error instanceof OpsError) || error.code !== 'SET_DAMAGED') throw error;
+      damaged ??= error;
       options.warn(`${error.message}; looking at the one before it`);
     }
   }
   const sources = [...newest.keys()].sort();
+  // Sets that cannot be read are not the same as no sets.
+  if (sources.length === 0 && damaged) throw damaged;
   if (wanted.source !== undefined || sources.length === 0) {
     const of = wanted.source === undefined ? '' : ` of ${wanted.source}`;
     throw new OpsError('SET_NONE', `There is no ${wanted.kind} set${of} in ${storage.name}`, {

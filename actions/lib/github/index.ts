@@ -1,0 +1,2 @@
+export { type Answer, createGitHub, type GitHub, type GitHubOptions } from './client.ts';
+export { GitHubError } from './failures.ts';

@@ -1,0 +1,136 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { type GitHubParser, loadParser } from './parser.ts';
+import { breaches } from './rules.ts';
+
+const root = join(import.meta.dirname, '../..');
+const folder = join(root, '.github/workflows');
+const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+const names = readdirSync(folder).filter(name => /\.ya?ml$/.test(name));
+
+describe('every workflow', () => {
+  let parser: GitHubParser;
+  beforeAll(async () => {
+    parser = await loadParser();
+  });
+
+  test('that the design names so far is there', () => {
+    expect(names).toEqual(expect.arrayContaining(['backup.yml', 'ci.yml', 'drill.yml', 'restore.yml']));
+  });
+
+  test.each(names)('%s is one that GitHub accepts', async name => {
+    expect(await parser.workflowErrors(name, read(name))).toEqual([]);
+  });
+
+  test.each(names)('%s keeps to the rules', name => {
+    expect(breaches(read(name))).toEqual([]);
+  });
+
+  test.each(names)('%s gives each local action inputs that it has', name => {
+    for (const { uses, given } of localActions(name)) {
+      const action = parse(readFileSync(join(root, uses, 'action.yml'), 'utf8'));
+      expect(Object.keys(action.inputs)).toEqual(expect.arrayContaining(given));
+    }
+  });
+
+  test('GitHub refuses what it would refuse', async () => {
+    const bad = 'on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n      - run: echo\n        if: nothing.here\n';
+    expect(await parser.workflowErrors('bad.yml', bad)).not.toEqual([]);
+    expect(await parser.workflowErrors('bad.yml', 'on: push\njobs:\n  a:\n    step: []\n')).not.toEqual([]);
+  });
+});
+
+test('each cron line of the backup says in the same file what it backs up', () => {
+  const text = read('backup.yml');
+  const crons = parse(text).on.schedule.map((entry: { cron: string }) => entry.cron);
+  expect(crons).toEqual(['0 2 * * *', '0 3 * * *']);
+  // The second is told apart by its text: a changed line must be changed everywhere.
+  for (const [, compared] of text.matchAll(/github\.event\.schedule [!=]= '([^']+)'/g))
+    expect(crons).toContain(compared);
+});
+
+test('the backup holds no private key, and the drill no way to the database', () => {
+  expect(read('backup.yml')).not.toContain('BACKUP_AGE_IDENTITY');
+  expect(read('drill.yml')).not.toMatch(/\bDATABASE_URL/);
+  expect(read('ci.yml')).not.toContain('secrets.');
+  expect(Object.keys(parse(read('restore.yml')).on)).toEqual(['workflow_dispatch']);
+});
+
+describe('the rules find', () => {
+  const sha = '0123456789abcdef0123456789abcdef01234567';
+  const good = `
+on: workflow_dispatch
+permissions: {}
+concurrency:
+  group: work
+  queue: max
+jobs:
+  work:
+    runs-on: ubuntu-24.04
+    environment: recovery
+    timeout-minutes: 5
+    permissions:
+      contents: read # check out
+    steps:
+      - uses: actions/checkout@${sha} # v7.0.1
+        with:
+          persist-credentials: false
+      - run: npm test
+      - uses: ./actions/drill
+        env:
+          BACKUP_AGE_IDENTITY: \${{ secrets.BACKUP_AGE_IDENTITY }}
+`;
+
+  test('nothing in a good one', () => {
+    expect(breaches(good)).toEqual([]);
+  });
+
+  test.each([
+    ['permissions for all jobs', 'permissions: {}', 'permissions: read-all', 'permissions on top must be {}'],
+    ['no permissions on top', 'permissions: {}\n', '', 'permissions on top must be {}'],
+    ['a grant without a reason', ' # check out', '', 'the grant contents: read gives no reason'],
+    ['a job without grants', '    permissions:\n      contents: read # check out\n', '', 'must grant its own'],
+    ['a tag instead of a SHA', `@${sha} # v7.0.1`, '@v7', 'not pinned'],
+    ['a SHA without its version', ' # v7.0.1', '', 'not pinned'],
+    ['an expression inside run', 'npm test', `echo ${expression('inputs.set')}`, 'an expression inside run'],
+    [
+      'all secrets at once',
+      expression('secrets.BACKUP_AGE_IDENTITY'),
+      expression('toJSON(secrets)'),
+      'all secrets at once',
+    ],
+    ['a secret of another name', 'secrets.BACKUP_AGE_IDENTITY', 'secrets.OTHER', 'not the secret of that name'],
+    ['a secret by a computed name', 'secrets.BACKUP_AGE_IDENTITY', "secrets[format('A{0}', 1)]", 'computed name'],
+    ['a secret as an input', '        env:\n', '        with:\n', 'a secret outside env'],
+    [
+      'a secret for the whole job',
+      '    environment:',
+      `    env: { A: "${expression('secrets.A')}" }\n    environment:`,
+      'outside the env of a step',
+    ],
+    ['the private key outside the environment', '    environment: recovery\n', '', 'outside the environment recovery'],
+    ['no timeout', '    timeout-minutes: 5\n', '', 'no timeout-minutes'],
+    ['no concurrency', 'concurrency:\n  group: work\n  queue: max\n', '', 'no concurrency group'],
+    ['a queue that drops runs', '  queue: max\n', '', 'no queue: max'],
+    ['a run that is cancelled half-way', '  queue: max', '  cancel-in-progress: true', 'cancels a run in progress'],
+    ['a checkout that keeps the token', '        with:\n          persist-credentials: false\n', '', 'keeps the token'],
+  ])('%s', (_title, from, to, expected) => {
+    const bad = good.replace(from, () => to);
+    expect(bad).not.toBe(good);
+    expect(breaches(bad)).toContainEqual(expect.stringContaining(expected));
+  });
+});
+
+function expression(text: string): string {
+  return `\${{ ${text} }}`;
+}
+
+function localActions(name: string): { uses: string; given: string[] }[] {
+  const jobs = Object.values(parse(read(name)).jobs) as { steps: { uses?: string; with?: object }[] }[];
+  return jobs
+    .flatMap(job => job.steps)
+    .filter(step => step.uses?.startsWith('./'))
+    .map(step => ({ uses: step.uses!, given: Object.keys(step.with ?? {}) }));
+}
