@@ -82,8 +82,8 @@ async function demo(): Promise<void> {
   await ops('backup all');
 
   title('The drill: the latest set restored into a second PostgreSQL, and compared with its snapshot');
-  await ops('drill run', { BACKUP_AGE_IDENTITY: identity });
   await ops('drill run --kind files', { BACKUP_AGE_IDENTITY: identity });
+  await ops('drill run', { BACKUP_AGE_IDENTITY: identity });
 
   title('What there is now');
   await ops('backup list');

@@ -6,11 +6,11 @@ import { dirname, join, normalize, relative } from 'node:path';
  */
 const floors: readonly (readonly string[])[] = [
   ['errors'],
-  ['log', 'config'],
+  ['log', 'config', 'schedule'],
   ['context'],
   ['age', 'process', 'storage', 'reports', 'github'],
   ['postgres', 'alerts'],
-  ['backup', 'database', 'assets', 'cdn', 'monitoring'],
+  ['backup', 'database', 'assets', 'cdn', 'monitoring', 'watchdog'],
   ['recovery'],
   ['run'],
   ['console'],

@@ -44,7 +44,7 @@ describe('a file that is wrong is refused with its line and what to do', () => {
       'zzz: 1\n',
       'CONFIG_INVALID',
       "ops.yml:1: unknown key 'zzz'",
-      /^Known keys here: platform, backup, drill, reports, log\.$/,
+      /^Known keys here: platform, backup, .*log.*\.$/,
     ],
     [
       'an unknown key inside a list',
@@ -173,7 +173,8 @@ describe('the environment', () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toMatchObject({ code: 'CONFIG_INVALID', exitCode: 2, message: expect.stringMatching(message) });
-      expect((error as OpsError).hint).toMatch(/BACKUP_|LOG_/);
+      const { message: said, hint } = error as OpsError;
+      expect(`${said} ${hint}`).toMatch(Object.keys(env).at(-1)!);
     }
   });
 
@@ -185,6 +186,14 @@ describe('the environment', () => {
     expect(`${error.message} ${error.hint}`).toMatch(name);
     expect(error.hint).not.toMatch('Correct that line');
   });
+});
+
+test('a line is that of the file, also where the environment has replaced a destination before it', () => {
+  const yaml = 'backup:\n  destinations:\n    - { kind: local, path: /a }\n    - { kind: s3, bucket: no }\n';
+  expect(refused(yaml, { BACKUP_LOCAL_PATH: '/b' }).message).toMatch(/^ops\.yml:4: /);
+  expect(refused(yaml.replace('bucket: no', 'bucket: good'), { BACKUP_S3_BUCKET: 'b' }).message).toMatch(
+    /^BACKUP_S3_BUCKET: /,
+  );
 });
 
 test('what was loaded cannot be changed', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,8 +81,7 @@ describe('options', () => {
       '--kind files backup list --json',
       'backup --config=ops.yml list --json',
     ]) {
-      const { writeFile } = await import('node:fs/promises');
-      await writeFile(join(folder, 'ops.yml'), 'platform: shop\n');
+      writeFileSync(join(folder, 'ops.yml'), 'platform: shop\n');
       const ran = await ops(line);
       expect(ran, line).toMatchObject({ exitCode: 0, stderr: '' });
       expect(JSON.parse(ran.stdout)).toMatchObject({ kind: 'backup.list', status: 'ok' });
@@ -186,8 +185,11 @@ describe('as a process', () => {
   });
 
   test('a reports folder that cannot be written is said, once', () => {
+    const occupied = join(folder, 'occupied');
+    mkdirSync(occupied);
+    writeFileSync(join(occupied, 'reports'), 'a file');
     const ran = run(['backup', 'verify', 'latest', '--level', 'stored'], {
-      INIT_CWD: '/proc',
+      INIT_CWD: occupied,
       BACKUP_LOCAL_PATH: join(folder, 'mine'),
     });
     expect(ran.status).toBe(1);

@@ -12,6 +12,8 @@ export const secretVariables = [
   'BACKUP_AGE_IDENTITY',
   'GITHUB_TOKEN',
   'WATCHDOG_HEARTBEAT_URL',
+  'ALERTS_WEBHOOK_URL',
+  'ALERTS_WEBHOOK_SECRET',
 ] as const;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -27,8 +29,13 @@ export interface SecretValues {
   /** `owner/name`; with the token, what the calls to GitHub are about. */
   readonly githubRepository?: string | undefined;
   readonly githubApiUrl?: string | undefined;
+  /** For links that people follow; Actions sets it. */
+  readonly githubServerUrl?: string | undefined;
   /** Whoever knows it can ping it. */
   readonly heartbeatUrl?: string | undefined;
+  /** A chat's webhook is a secret as a whole: whoever knows it can write there. */
+  readonly alertsWebhookUrl?: string | undefined;
+  readonly alertsWebhookSecret?: string | undefined;
 }
 
 export function readSecrets(env: Environment): SecretValues {
@@ -41,7 +48,10 @@ export function readSecrets(env: Environment): SecretValues {
     githubToken: value(env, 'GITHUB_TOKEN'),
     githubRepository: value(env, 'GITHUB_REPOSITORY'),
     githubApiUrl: value(env, 'GITHUB_API_URL'),
+    githubServerUrl: value(env, 'GITHUB_SERVER_URL'),
     heartbeatUrl: value(env, 'WATCHDOG_HEARTBEAT_URL'),
+    alertsWebhookUrl: value(env, 'ALERTS_WEBHOOK_URL'),
+    alertsWebhookSecret: value(env, 'ALERTS_WEBHOOK_SECRET'),
   });
 }
 
@@ -86,6 +96,47 @@ export function overlayEnvironment(file: Tree, env: Environment): Tree {
   const logFormat = value(env, 'LOG_FORMAT');
   if (logFormat) branch(merged, 'log').format = logFormat;
   return merged;
+}
+
+/** The variables that lie over one value of the file. */
+const overlays: Readonly<Record<string, string>> = {
+  'backup.recipients': 'BACKUP_AGE_RECIPIENTS',
+  'backup.jobs': 'BACKUP_JOBS',
+  'backup.compressionLevel': 'BACKUP_COMPRESSION_LEVEL',
+  'backup.files.paths': 'BACKUP_FILES_PATHS',
+  'backup.database.databases': 'BACKUP_DATABASES',
+  'log.level': 'LOG_LEVEL',
+  'log.format': 'LOG_FORMAT',
+};
+
+const destinationOverlays: Readonly<Record<string, string>> = {
+  'local.path': 'BACKUP_LOCAL_PATH',
+  's3.bucket': 'BACKUP_S3_BUCKET',
+  's3.region': 'BACKUP_S3_REGION',
+  's3.endpoint': 'BACKUP_S3_ENDPOINT',
+  's3.prefix': 'BACKUP_S3_PREFIX',
+};
+
+/** Where a value of the overlaid tree is from: the variable that set it, or the path it has in the file itself. */
+export function originOf(
+  path: readonly PropertyKey[],
+  file: Tree,
+  env: Environment,
+): { variable: string } | { path: readonly PropertyKey[] } {
+  for (let depth = path.length; depth > 0; depth--) {
+    const variable = overlays[path.slice(0, depth).join('.')];
+    if (variable !== undefined && value(env, variable)) return { variable };
+  }
+  const [section, list, index, key] = path;
+  if (section !== 'backup' || list !== 'destinations' || typeof index !== 'number') return { path };
+  const destinations = environmentDestinations(env);
+  const kinds = new Set(destinations.map(destination => destination.kind));
+  const inFile = (file.backup as Tree | undefined)?.destinations;
+  const kept = (Array.isArray(inFile) ? (inFile as Tree[]) : []).flatMap((d, i) => (kinds.has(d?.kind) ? [] : [i]));
+  const at = kept[index];
+  if (at !== undefined) return { path: [section, list, at, ...path.slice(3)] };
+  const kind = String(destinations[index - kept.length]?.kind);
+  return { variable: destinationOverlays[`${kind}.${String(key)}`] ?? `BACKUP_${kind.toUpperCase()}_*` };
 }
 
 function environmentDestinations(env: Environment): Tree[] {

@@ -1,6 +1,6 @@
 export type { AlertsConfig } from './alerts-schema.ts';
 export { durationSchema, durationSeconds } from './duration.ts';
-export { type Environment, type SecretValues, secretVariables } from './environment.ts';
+export { type Environment, readSecrets, type SecretValues, secretVariables } from './environment.ts';
 export { defaultConfigFile, type LoadedConfig, loadConfig } from './load.ts';
 export { nearest } from './nearest.ts';
 export {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { OpsError } from '../errors/index.ts';
-import { type Environment, overlayEnvironment, readSecrets, type SecretValues } from './environment.ts';
+import { type Environment, originOf, overlayEnvironment, readSecrets, type SecretValues } from './environment.ts';
 import { nearest } from './nearest.ts';
 import { type Config, configSchema } from './schema.ts';
 
@@ -56,7 +56,7 @@ interface Source {
 
 function parseFile(path: string, shown: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(readFileSync(path, 'utf8'), { lineCounter: lines, uniqueKeys: true });
+  const document = parseDocument(readText(path, shown), { lineCounter: lines, uniqueKeys: true });
   const fault = document.errors[0];
   if (fault) {
     const line = fault.linePos?.[0].line;
@@ -75,13 +75,30 @@ function parseFile(path: string, shown: string): Source {
   return { content: content as Record<string, unknown>, document, lines };
 }
 
+function readText(path: string, shown: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new OpsError(
+      'CONFIG_MISSING',
+      `${shown} cannot be read${code === 'EISDIR' ? ': it is a folder' : ` (${code})`}`,
+      {
+        hint: 'Name a YAML file that this user may read.',
+        exit: 'usage',
+        cause,
+      },
+    );
+  }
+}
+
 function invalid(error: z.ZodError, shown: string, source: Source | undefined, env: Environment): OpsError {
   // A mistyped key is often why another one is missing: name it first.
   const issues = [...error.issues].sort(
     (a, b) => Number(b.code === 'unrecognized_keys') - Number(a.code === 'unrecognized_keys'),
   );
-  const messages = issues.flatMap(issue => describe(issue, shown, source));
-  const first = messages[0] ?? { text: 'invalid configuration', hint: undefined };
+  const messages = issues.flatMap(issue => describe(issue, shown, source, env));
+  const first = messages[0] ?? { text: 'invalid configuration', hint: 'See .github/ops.yml for an example.' };
   const more =
     messages.length > 1
       ? ` (and ${messages.length - 1} more: ${messages
@@ -89,28 +106,45 @@ function invalid(error: z.ZodError, shown: string, source: Source | undefined, e
           .map(m => m.text)
           .join('; ')})`
       : '';
-  const fromEnvironment = !source && Object.keys(env).some(key => /^(BACKUP_|LOG_)/.test(key));
-  const remedy = first.hint ?? (fromEnvironment ? 'Check the BACKUP_* and LOG_* variables.' : 'Correct that line.');
-  return new OpsError('CONFIG_INVALID', `${first.text}${more}`, { hint: remedy, exit: 'usage' });
+  return new OpsError('CONFIG_INVALID', `${first.text}${more}`, {
+    hint: first.hint,
+    exit: 'usage',
+  });
 }
 
 type Issue = z.core.$ZodIssue;
 
-function describe(issue: Issue, shown: string, source: Source | undefined): { text: string; hint?: string }[] {
+function describe(
+  issue: Issue,
+  shown: string,
+  source: Source | undefined,
+  env: Environment,
+): { text: string; hint: string }[] {
+  const file = source?.content ?? {};
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(issue.path);
     return issue.keys.map(key => {
       const path = [...issue.path, key];
       const near = nearest(key, known);
       return {
-        text: `${where(path, shown, source)}: unknown key '${path.join('.')}'`,
+        text: `${where(originPath(path, file, env), shown, source)}: unknown key '${path.join('.')}'`,
         hint: near
           ? `Did you mean '${near}'? Known keys here: ${known.join(', ')}.`
           : `Known keys here: ${known.join(', ')}.`,
       };
     });
   }
-  return [{ text: `${where(issue.path, shown, source)}: '${issue.path.join('.')}': ${issue.message}` }];
+  const what = `'${issue.path.join('.')}': ${issue.message}`;
+  const origin = originOf(issue.path, file, env);
+  if ('variable' in origin) {
+    return [{ text: `${origin.variable}: ${what}`, hint: `Correct or unset the variable ${origin.variable}.` }];
+  }
+  return [{ text: `${where(origin.path, shown, source)}: ${what}`, hint: 'Correct that line.' }];
+}
+
+function originPath(path: readonly PropertyKey[], file: Source['content'], env: Environment): readonly PropertyKey[] {
+  const origin = originOf(path, file, env);
+  return 'path' in origin ? origin.path : path;
 }
 
 function where(path: readonly PropertyKey[], shown: string, source: Source | undefined): string {

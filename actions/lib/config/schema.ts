@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertsSchema } from './alerts-schema.ts';
+import { watchdogSchema } from './watchdog-schema.ts';
 
 /**
  * The shape of `.github/ops.yml`. `.github/ops.schema.json` is generated from it (`npm run build`), so an editor
@@ -111,9 +112,17 @@ export const configSchema = z.strictObject({
   reports: z
     .strictObject({
       path: z.string().min(1).default('reports').describe('Folder of the reports'),
+      branch: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'Branch that runs in GitHub Actions commit their reports to; made when missing. Default: the default branch. Name another one when that is protected',
+        ),
     })
     .prefault({}),
   alerts: alertsSchema.prefault({}),
+  watchdog: watchdogSchema.prefault({}),
   log: z
     .strictObject({
       level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -54,7 +54,7 @@ export function createProgress(options: ProgressOptions): Progress {
 const barWidth = 24;
 
 function describe(label: string, value: number, total: number | undefined, format: (value: number) => string): string {
-  if (total === undefined || total <= 0) return `${label}  ${format(value)}`;
+  if (total === undefined || total <= 0) return value > 0 ? `${label}  ${format(value)}` : `${label} …`;
   const ratio = Math.min(1, value / total);
   const filled = Math.round(ratio * barWidth);
   const bar = '█'.repeat(filled) + '░'.repeat(barWidth - filled);

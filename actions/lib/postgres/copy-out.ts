@@ -149,7 +149,8 @@ class CopyOutQuery {
     if (chunk.length >= fullReadBytes) this.#readsWithoutNap = 64;
     else if (this.#readsWithoutNap > 0) this.#readsWithoutNap--;
     this.#take(chunk);
-    const isReading = this.#driverListeners.length > 0 && !this.#isHeld;
+    // Over TLS every chunk is one record of at most 16 KiB, however much waits behind it: a nap would only lose time.
+    const isReading = this.#socket instanceof LendingSocket && this.#driverListeners.length > 0 && !this.#isHeld;
     if (isReading && chunk.length < smallReadBytes && this.#readsWithoutNap === 0) this.#nap();
   };
 
@@ -285,8 +286,10 @@ class CopyOutQuery {
     this.#settled = true;
     clearTimeout(this.#napping);
     this.#handBack();
-    if (this.#serverError === undefined && this.#sinkError === undefined) {
-      this.#flush();
+    if (this.#sinkError === undefined) {
+      if (this.#serverError === undefined) this.#flush();
+      else this.#waiting.length = 0;
+      // After an error, too: the receiver may still read a buffer that the caller lends to the next copy.
       await this.#pump;
     }
     const error = this.#sinkError ?? this.#serverError;

@@ -1,3 +1,7 @@
+export { changedFiles, reportPath, type Shelf, type ShelfEntry } from './changes.ts';
+export { createGitHubStore, type GitHubStoreOptions, reportUrl } from './github-store.ts';
+export { type Histogram, histogramOf, mergeHistograms, quantileOf } from './histogram.ts';
+export { reportJsonSchemas } from './json-schemas.ts';
 export type { Operation, Outcome } from './operation.ts';
 export {
   type Check,
@@ -7,9 +11,25 @@ export {
   type Report,
   reportSchema,
   reportSchemaName,
+  type Sample,
   type Status,
+  sampleSchema,
   statuses,
   statusSchema,
   worstStatus,
 } from './report.ts';
-export { createDirectoryStore, type ReportStore, reportPath } from './store.ts';
+export {
+  type Cell,
+  cellQuantile,
+  dailyDay,
+  hourlyDay,
+  mergeCells,
+  parseRollup,
+  type Rollup,
+  readCell,
+  rollupSchemaName,
+  writeCell,
+} from './rollup.ts';
+export { parseSamples, type SampleLine, samplesPath, seriesOf, splitSeries } from './samples.ts';
+export { createDirectoryStore, type ReportStore } from './store.ts';
+export { mostSummaryBytes, parseSummary, type Summary, summarySchema, summarySchemaName } from './summary.ts';

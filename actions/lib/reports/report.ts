@@ -21,6 +21,15 @@ export const checkSchema = z.strictObject({
 });
 export type Check = z.infer<typeof checkSchema>;
 
+export const sampleSchema = z.strictObject({
+  at: z.iso.datetime(),
+  /** What was measured, e.g. the name of a site. */
+  target: z.string().min(1).optional(),
+  /** By metric, its unit in the name: `monitor.http.totalSeconds`. */
+  values: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9._-]*$/), z.number()),
+});
+export type Sample = z.infer<typeof sampleSchema>;
+
 export const reportSchema = z.strictObject({
   schema: z.literal(reportSchemaName),
   kind: z.string().regex(/^[a-z]+(\.[a-z-]+)*$/),
@@ -36,6 +45,8 @@ export const reportSchema = z.strictObject({
     .describe('The Actions run; null for a run from a terminal'),
   tool: z.strictObject({ version: z.string(), node: z.string() }),
   checks: z.array(checkSchema),
+  /** Measured values with their own times. The store moves them to `metrics/`; a stored report has none. */
+  samples: z.array(sampleSchema).optional(),
   error: z.strictObject({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
   /** The body; each kind has its own schema. Null when the work failed. */
   data: z.unknown(),

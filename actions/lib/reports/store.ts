@@ -1,33 +1,31 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { OpsError } from '../errors/index.ts';
-import { type Report, reportSchema } from './report.ts';
+import { changedFiles, reportPath, type Shelf } from './changes.ts';
+import type { Report } from './report.ts';
 
-/** Where reports are kept. Outside Actions: the working tree. */
+/** Where reports are kept: the working tree, or a branch on GitHub. */
 export interface ReportStore {
-  /** Keeps the report and makes it the latest of its kind; resolves to its path inside the store. */
+  /** Keeps the report and all that follows from it; resolves to its path. Saving the same report again changes nothing. */
   save(report: Report): Promise<string>;
 }
 
-/** `<kind>/YYYY/MM/<id>.json`, relative to the reports folder. */
-export function reportPath(report: Pick<Report, 'kind' | 'id'>): string {
-  return `${report.kind}/${report.id.slice(0, 4)}/${report.id.slice(4, 6)}/${report.id}.json`;
-}
-
-/** @throws OpsError `REPORT_INVALID` (a defect: the report breaks its own schema), `REPORT_STORE` (the folder) */
+/** @throws OpsError `REPORT_STORE` (the folder, or a file that is damaged), and what `changedFiles` throws */
 export function createDirectoryStore(folder: string): ReportStore {
   return {
     async save(report) {
-      const parsed = reportSchema.safeParse(report);
-      if (!parsed.success) {
-        throw new OpsError('REPORT_INVALID', `The report breaks its schema: ${parsed.error.issues[0]?.message}`);
-      }
-      const text = `${JSON.stringify(report, null, 2)}\n`;
       const path = join(folder, reportPath(report));
       try {
-        await replaceFile(path, text);
-        await replaceFile(join(folder, 'latest', `${report.kind}.json`), text);
+        await mkdir(folder, { recursive: true });
+        await using _ = await lock(join(folder, '.lock'));
+        // The report comes last: where it is, the rest is too.
+        for (const [name, text] of await changedFiles(report, folderShelf(folder))) {
+          await replaceFile(join(folder, name), text);
+        }
       } catch (cause) {
+        if (cause instanceof OpsError) throw cause;
         throw new OpsError('REPORT_STORE', `Could not write ${path}: ${(cause as Error).message}`, {
           hint: 'Check that the reports folder (reports.path) is writable.',
           cause,
@@ -38,10 +36,50 @@ export function createDirectoryStore(folder: string): ReportStore {
   };
 }
 
+function folderShelf(folder: string): Shelf {
+  return {
+    read: path => orUndefined(readFile(join(folder, path), 'utf8')),
+    async list(path) {
+      const entries = (await orUndefined(readdir(join(folder, path), { withFileTypes: true }))) ?? [];
+      return entries
+        .filter(entry => !entry.name.endsWith('.tmp'))
+        .map(entry => ({ name: entry.name, isFolder: entry.isDirectory() }));
+    },
+  };
+}
+
+async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
 /** A reader never sees half a file: temp name first, then rename. */
 async function replaceFile(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
   await writeFile(temporary, text);
   await rename(temporary, path);
+}
+
+const lockPollMs = 20;
+/** Saving takes milliseconds: a lock of this age was left by a process that died. */
+const staleLockMs = 30_000;
+
+/** One writer at a time, of all processes: the samples of a day are read, added to, and written. */
+async function lock(path: string): Promise<AsyncDisposable> {
+  for (;;) {
+    try {
+      await (await open(path, 'wx')).close();
+      return { [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+    const held = await orUndefined(stat(path));
+    if (held && Date.now() - held.mtimeMs > staleLockMs) await rm(path, { force: true });
+    await wait(lockPollMs * (0.5 + Math.random()));
+  }
 }

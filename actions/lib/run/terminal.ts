@@ -47,13 +47,22 @@ export async function runInTerminal<Input, Data>(
   return exitCode;
 }
 
+/** Secret as a whole; of the other URLs only the password is. */
+const wholeSecrets = [
+  'BACKUP_S3_SECRET_ACCESS_KEY',
+  'BACKUP_AGE_IDENTITY',
+  'GITHUB_TOKEN',
+  'WATCHDOG_HEARTBEAT_URL',
+  'ALERTS_WEBHOOK_URL',
+  'ALERTS_WEBHOOK_SECRET',
+] as const;
+
 /** Every secret variable of the product is known to the redaction before anything else happens. */
 export function addSecrets(secrets: Secrets, env: Environment): void {
   secrets.addUrl(env.DATABASE_URL);
   secrets.addUrl(env.BACKUP_FTP_URL);
   secrets.addUrl(env.RESTORE_DATABASE_URL);
-  for (const name of ['BACKUP_S3_SECRET_ACCESS_KEY', 'BACKUP_AGE_IDENTITY'] as const)
-    secrets.add(env[name]?.trim() || undefined);
+  for (const name of wholeSecrets) secrets.add(env[name]?.trim() || undefined);
   for (const [, key] of (env.BACKUP_AGE_IDENTITY ?? '').matchAll(/(AGE-SECRET-KEY-1[A-Z0-9]+)/gi)) secrets.add(key);
 }
 

@@ -28,7 +28,9 @@ export function parseCron(cron: string): CronFields {
   if (fields.length !== ranges.length) {
     throw invalid(cron, `it has ${fields.length} fields, and five are needed`);
   }
-  const [minutes, hours, days, months, weekdays] = fields.map((field, index) => parseField(cron, field, ranges[index]!));
+  const [minutes, hours, days, months, weekdays] = fields.map((field, index) =>
+    parseField(cron, field, ranges[index]!),
+  );
   const minutesOfDay = ascending(hours!).flatMap(hour => ascending(minutes!).map(minute => hour * 60 + minute));
   return {
     minutesOfDay,

@@ -65,9 +65,8 @@ describe('a database with one of everything', () => {
   });
 
   test('with fingerprints of every row', async () => {
-    const full = (
-      await world.backup(source, { config: { backup: { jobs: 3, database: { fingerprints: 'full' } } } })
-    ).manifest;
+    const full = (await world.backup(source, { config: { backup: { jobs: 3, database: { fingerprints: 'full' } } } }))
+      .manifest;
     const evidence = await world.evidence(full);
     expect(evidence.fingerprints.every(f => f.fingerprint.kind === 'full')).toBe(true);
     expect((await world.prove(full)).findings).toEqual([]);

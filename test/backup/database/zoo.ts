@@ -129,10 +129,12 @@ create aggregate zoo.product(int) (sfunc = int4mul, stype = int, initcond = '1')
 create function zoo.near(float8, float8) returns boolean language sql immutable as 'select abs($1 - $2) < 0.001';
 create operator zoo.=~= (function = zoo.near, leftarg = float8, rightarg = float8, commutator = operator(zoo.=~=));
 create cast (person as text) with function zoo.label(person) as assignment;
-`.replace(
-  'create cast (person',
-  `create function zoo.label(person) returns text language sql immutable as 'select ($1).name'; create cast (person`,
-).concat(`
+`
+  .replace(
+    'create cast (person',
+    `create function zoo.label(person) returns text language sql immutable as 'select ($1).name'; create cast (person`,
+  )
+  .concat(`
 create operator family zoo.fam using btree;
 create operator class zoo.reverse_int for type int using btree as operator 1 >, operator 2 >=, operator 3 =, operator 4 <=, operator 5 <, function 1 zoo.cmp_desc(int, int);
 create text search dictionary zoo.dict (template = simple, stopwords = english);
@@ -200,8 +202,12 @@ select lo_from_bytea(4711, string_agg(set_byte('\\x00', 0, i % 256), ''::bytea o
 alter large object 4711 owner to zoo_owner; grant select on large object 4711 to zoo_reader; comment on large object 4711 is 'a picture';
 create table pictures (id int, data oid); insert into pictures values (1, 4711), (2, 4712);
 reset search_path;
-`).replace('create operator family', `create function zoo.cmp_desc(int, int) returns int language sql immutable as 'select btint4cmp($2, $1)';
-create operator family`);
+`)
+  .replace(
+    'create operator family',
+    `create function zoo.cmp_desc(int, int) returns int language sql immutable as 'select btint4cmp($2, $1)';
+create operator family`,
+  );
 
 /** Values of each built-in type, as literals. A type of the server that is missing here fails the test. */
 export const samples: Readonly<Record<string, readonly string[]>> = {

@@ -22,10 +22,10 @@ beforeAll(async () => {
   env = stage.env('shop');
   // Five nights: a set each, the later ones share the rows of the first; the second is proved.
   ids = [];
-  for (const day of [1, 2, 3, 4, 5]) {
+  for (const nightsAgo of [5, 4, 3, 2, 1]) {
     await stage.sql(stage.target('shop'), 'update orders set total = total + 1');
     const made = await stage.backUp(env);
-    const id = `202601${String(day).padStart(2, '0')}T020000Z-0000`;
+    const id = `${dayOf(nightsAgo).replaceAll('-', '')}T020000Z-0000`;
     rename(made, id);
     ids.push(id);
   }
@@ -34,6 +34,11 @@ beforeAll(async () => {
   cpSync(stage.destination, pristine, { recursive: true });
 });
 afterAll(() => stage[Symbol.asyncDispose]());
+
+/** `2026-01-05`, so many nights before now. */
+function dayOf(nightsAgo: number): string {
+  return new Date(Date.now() - nightsAgo * 86_400_000).toISOString().slice(0, 10);
+}
 
 /** Gives a set the night it stands for: only its name says when it was made. */
 function rename(made: string, id: string): void {
@@ -56,7 +61,7 @@ describe('pruning', () => {
     const had = filesBelow(stage.destination);
     const ran = await stage.ops(`backup prune --dry-run --config ${config}`, env);
     expect(ran).toMatchObject({ exitCode: 0 });
-    expect(ran.stdout).toMatch(`keeps   ${ids[4]}  shop  newest, daily 2026-01-05`);
+    expect(ran.stdout).toMatch(`keeps   ${ids[4]}  shop  newest, daily ${dayOf(1)}`);
     expect(ran.stdout).toMatch(`keeps   ${ids[1]}  shop  proved`);
     expect(ran.stdout).toMatch(`removes ${ids[0]}`);
     expect(ran.stdout).toMatch(/Would remove 2 sets and \d+ parts/);
@@ -79,7 +84,7 @@ describe('pruning', () => {
 
   test('leaves the set that a running backup builds on, and what that backup has sent', async () => {
     reset();
-    const running = '20260106T020000Z-ffff';
+    const running = `${dayOf(0).replaceAll('-', '')}T000000Z-ffff`;
     const declared = (baseId: string) =>
       JSON.stringify({
         id: running,

@@ -25,7 +25,7 @@ import { backupFiles } from '../../../actions/lib/backup/backup-files.ts';
 import { marginSeconds } from '../../../actions/lib/backup/files/archive-files.ts';
 import { restoreFiles } from '../../../actions/lib/backup/files/restore-files.ts';
 import type { FilesManifest } from '../../../actions/lib/backup/sets/manifest.ts';
-import { configSchema } from '../../../actions/lib/config/index.ts';
+import { configSchema, readSecrets } from '../../../actions/lib/config/index.ts';
 import type { OpsContext } from '../../../actions/lib/context/index.ts';
 import { noProgress, silentLog } from '../../../actions/lib/log/index.ts';
 import { createLocalStorage, type Storage } from '../../../actions/lib/storage/index.ts';
@@ -83,13 +83,7 @@ export class FilesPlatform implements AsyncDisposable {
     const { paths = [this.uploads], exclude = [], fullEveryDays = 7 } = this.options;
     return {
       config: configSchema.parse({ backup: { recipients, files: { paths, exclude, fullEveryDays } } }),
-      secrets: {
-        databaseUrl: undefined,
-        ftpUrl: undefined,
-        s3AccessKeyId: undefined,
-        s3SecretAccessKey: undefined,
-        ageIdentity: this.options.isEncrypted ? this.identity : undefined,
-      },
+      secrets: readSecrets(this.options.isEncrypted ? { BACKUP_AGE_IDENTITY: this.identity } : {}),
       log: { ...silentLog, warn: message => this.warnings.push(message) },
       progress: noProgress,
       signal: new AbortController().signal,

@@ -164,6 +164,7 @@ async function dumpInSnapshot(
     const client = await joinSnapshot(options.target, snapshot.name, signal);
     const buffers = createCopyBuffers();
     try {
+      if (catalog.tables.length * options.jobs <= locksAhead) await lockTables(client, catalog.tables);
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         signal.throwIfAborted();
         const [index, part] = next;
@@ -261,6 +262,12 @@ async function takeSnapshot(
 }
 
 const snapshotAttempts = 10;
+/**
+ * A worker that locks a table only when its turn comes may find a migration waiting for the leader's lock, and would
+ * wait behind it for ever. So workers lock all tables at their start as well; not where that would fill the server's
+ * lock table, which by default has room for 6400 objects: there the backup fails after `lock_timeout` in such a case.
+ */
+const locksAhead = 2000;
 const tablesPerLock = 500;
 
 /** Whether every table is locked and still in the file that the snapshot knows. */

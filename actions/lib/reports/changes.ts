@@ -1,0 +1,230 @@
+import { OpsError } from '../errors/index.ts';
+import { formatBytes, formatCount } from '../log/index.ts';
+import { type Report, reportSchema } from './report.ts';
+import {
+  type DailyDay,
+  dailyDay,
+  type HourlyDay,
+  hourlyDay,
+  parseRollup,
+  type Resolution,
+  withDays,
+} from './rollup.ts';
+import {
+  compare,
+  formatSamples,
+  mergeSamples,
+  parseSamples,
+  type SampleLine,
+  samplesOf,
+  samplesPath,
+} from './samples.ts';
+import { emptySummary, formatSummary, parseSummary, type Summary, withReport } from './summary.ts';
+
+/** What is kept now; paths are relative to the reports folder, with `/`. */
+export interface Shelf {
+  /** The text of a file, undefined when there is none. */
+  read(path: string): Promise<string | undefined>;
+  /** What is directly in a folder; nothing when there is none. */
+  list(folder: string): Promise<readonly ShelfEntry[]>;
+}
+
+export interface ShelfEntry {
+  name: string;
+  isFolder: boolean;
+}
+
+/** `<kind>/YYYY/MM/<id>.json`, relative to the reports folder. */
+export function reportPath(report: Pick<Report, 'kind' | 'id'>): string {
+  return `${report.kind}/${report.id.slice(0, 4)}/${report.id.slice(4, 6)}/${report.id}.json`;
+}
+
+/**
+ * The files that a report changes, with their whole new text, the report itself last; none when it is kept already. All
+ * that is derived comes from the day's samples, where each line names its report: the order of reports, and a report that
+ * comes twice, make no difference. A day is rolled up when a later one begins, since a file that holds a month would
+ * otherwise be written anew each hour; the newest day is read from its samples.
+ *
+ * @throws OpsError `REPORT_INVALID` (a defect: the report breaks its schema), `REPORT_EXISTS` (another one has its id),
+ * `REPORT_SIZE` (a limit would be passed), `REPORT_STORE` (a file that is there is damaged)
+ */
+export async function changedFiles(report: Report, shelf: Shelf): Promise<Map<string, string>> {
+  const path = reportPath(report);
+  const text = textOf(report);
+  const existing = await shelf.read(path);
+  if (existing === text) return new Map();
+  if (existing !== undefined) {
+    throw new OpsError('REPORT_EXISTS', `${path} is kept already, with another content`, {
+      hint: 'A report is never rewritten; run it again, which makes a report of its own.',
+    });
+  }
+  const files = new Map<string, string>();
+  const summary = await readSummary(shelf, report.platform);
+  const known = summary.latest.find(entry => entry.kind === report.kind);
+  if (!known || known.id <= report.id) files.set(`latest/${report.kind}.json`, text);
+
+  const days = await touchedDays(report, shelf);
+  for (const [day, lines] of days) files.set(samplesPath(day), formatSamples(lines));
+  const kept = days.size > 0 ? await newestDay(shelf) : summary.openDay;
+  const openDay = [...days.keys(), ...(kept === null ? [] : [kept])].sort(compare).at(-1) ?? null;
+  for (const [name, rollup] of await closedDays(days, kept, openDay, shelf)) files.set(name, rollup);
+
+  files.set('summary.json', formatSummary(withReport(summary, report, path, { days, openDay })));
+  files.set(path, text);
+  await checkSizes(files, path, shelf);
+  return files;
+}
+
+/** The report as it is kept: without the samples, which have a place of their own. */
+function textOf(report: Report): string {
+  const parsed = reportSchema.safeParse(report);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new OpsError('REPORT_INVALID', `The report breaks its schema: ${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const { samples: _, ...kept } = report;
+  return `${JSON.stringify(kept, null, 2)}\n`;
+}
+
+/** A summary that is missing or damaged is made anew from the latest report of each kind. */
+async function readSummary(shelf: Shelf, platform: string): Promise<Summary> {
+  const text = await shelf.read('summary.json');
+  const summary = text === undefined ? undefined : parseSummary(text);
+  if (summary) return summary;
+  let remade = emptySummary(platform);
+  for (const { name } of await shelf.list('latest')) {
+    const latest = reportSchema.safeParse(parseJson((await shelf.read(`latest/${name}`)) ?? ''));
+    if (latest.success)
+      remade = withReport(remade, latest.data, reportPath(latest.data), { days: new Map(), openDay: null });
+  }
+  return { ...remade, openDay: await newestDay(shelf) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Every day that the report has samples of, with all the samples of it, the report's own included. */
+async function touchedDays(report: Report, shelf: Shelf): Promise<Map<string, SampleLine[]>> {
+  const days = new Map<string, SampleLine[]>();
+  for (const [day, added] of samplesOf(report)) days.set(day, mergeSamples(await readSamples(day, shelf), added));
+  return days;
+}
+
+async function readSamples(day: string, shelf: Shelf): Promise<SampleLine[]> {
+  const path = samplesPath(day);
+  return parseSamples((await shelf.read(path)) ?? '', path);
+}
+
+/** The newest day that has samples. */
+async function newestDay(shelf: Shelf): Promise<string | null> {
+  const newest = async (folder: string, pattern: RegExp) => {
+    const names = (await shelf.list(folder)).map(({ name }) => name).filter(name => pattern.test(name));
+    return names.sort(compare).at(-1);
+  };
+  const year = await newest('metrics', /^\d{4}$/);
+  const month = year && (await newest(`metrics/${year}`, /^\d\d$/));
+  const day = month && (await newest(`metrics/${year}/${month}`, /^\d\d\.ndjson$/));
+  return day ? `${year}-${month}-${day.slice(0, 2)}` : null;
+}
+
+/**
+ * The rollups of the days that are closed now: those the report adds to that are not the newest, the one that was the
+ * newest until now, and any of the same months that for some reason was never rolled up.
+ */
+async function closedDays(
+  touched: ReadonlyMap<string, readonly SampleLine[]>,
+  formerDay: string | null,
+  openDay: string | null,
+  shelf: Shelf,
+): Promise<Map<string, string>> {
+  const closing = [...touched.keys(), ...(formerDay === null ? [] : [formerDay])].filter(day => day !== openDay);
+  if (openDay === null || closing.length === 0) return new Map();
+  const months = new Set(closing.map(day => day.slice(0, 7)));
+  const hourlyNames = await names(shelf, 'rollup/hourly');
+  const rolledUp = await daysIn(hourlyNames, months, shelf);
+  const missing = (await sampledDays(months, shelf)).filter(day => day < openDay && !rolledUp.has(day));
+
+  const hourly: Record<string, HourlyDay> = {};
+  const daily: Record<string, DailyDay> = {};
+  for (const day of new Set([...closing, ...missing])) {
+    const lines = touched.get(day) ?? (await readSamples(day, shelf));
+    hourly[day] = hourlyDay(lines);
+    daily[day] = dailyDay(lines);
+  }
+  return new Map([
+    ...(await rolledUpFiles('hourly', hourly, hourlyNames, shelf)),
+    ...(await rolledUpFiles('daily', daily, await names(shelf, 'rollup/daily'), shelf)),
+  ]);
+}
+
+async function names(shelf: Shelf, folder: string): Promise<string[]> {
+  return (await shelf.list(folder)).filter(({ name }) => name.endsWith('.json')).map(({ name }) => name);
+}
+
+async function daysIn(fileNames: readonly string[], months: ReadonlySet<string>, shelf: Shelf): Promise<Set<string>> {
+  const days = new Set<string>();
+  for (const name of fileNames.filter(of => months.has(of.slice(0, 7)))) {
+    for (const day of Object.keys((await readRollup('hourly', name, shelf)).days)) days.add(day);
+  }
+  return days;
+}
+
+async function sampledDays(months: ReadonlySet<string>, shelf: Shelf): Promise<string[]> {
+  const days: string[] = [];
+  for (const month of months) {
+    for (const { name } of await shelf.list(`metrics/${month.replace('-', '/')}`)) {
+      if (/^\d\d\.ndjson$/.test(name)) days.push(`${month}-${name.slice(0, 2)}`);
+    }
+  }
+  return days;
+}
+
+async function rolledUpFiles(
+  resolution: Resolution,
+  days: Readonly<Record<string, HourlyDay | DailyDay>>,
+  fileNames: readonly string[],
+  shelf: Shelf,
+): Promise<[string, string][]> {
+  const files = await withDays(resolution, days, fileNames, name => readRollup(resolution, name, shelf));
+  return [...files].map(([name, text]) => [`rollup/${resolution}/${name}`, text]);
+}
+
+async function readRollup(resolution: Resolution, name: string, shelf: Shelf) {
+  const path = `rollup/${resolution}/${name}`;
+  return parseRollup((await shelf.read(path)) ?? '', path);
+}
+
+/** GitHub's recommendation; the hard limit is 100 MB. */
+const mostFileBytes = 1_000_000;
+/** GitHub's recommendation. */
+const mostEntries = 3_000;
+
+async function checkSizes(files: ReadonlyMap<string, string>, path: string, shelf: Shelf): Promise<void> {
+  for (const [name, text] of files) {
+    const bytes = Buffer.byteLength(text);
+    if (bytes <= mostFileBytes) continue;
+    throw new OpsError(
+      'REPORT_SIZE',
+      `${name} would have ${formatBytes(bytes)}; the limit is ${formatBytes(mostFileBytes)}`,
+      {
+        hint: name.startsWith('metrics/')
+          ? 'Measure fewer series, or less often.'
+          : 'A report is no place for long lists.',
+      },
+    );
+  }
+  // The other folders grow by the day or by the kind of report, this one with each run.
+  const folder = path.slice(0, path.lastIndexOf('/'));
+  const entries = (await shelf.list(folder)).length + 1;
+  if (entries <= mostEntries) return;
+  throw new OpsError(
+    'REPORT_SIZE',
+    `${folder} would have ${formatCount(entries)} entries; the limit is ${formatCount(mostEntries)}`,
+    { hint: 'Run it less often: several measurements go into one report as samples.' },
+  );
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+import { OpsError } from '../errors/index.ts';
+import type { Report } from './report.ts';
+
+/**
+ * One line of `metrics/YYYY/MM/DD.ndjson`: what one report measured at one time. Everything that is counted or charted is
+ * derived from these lines, and since each names its report, adding a report twice is adding it once.
+ */
+export interface SampleLine {
+  at: string;
+  report: string;
+  /** By series. */
+  values: Record<string, number>;
+}
+
+/** A series is a metric, or a metric on a target: `drill.rto`, `monitor.http.totalSeconds@home`. */
+export function seriesOf(metric: string, target: string | undefined): string {
+  return target === undefined ? metric : `${metric}@${target}`;
+}
+
+export function splitSeries(series: string): { metric: string; target: string | undefined } {
+  const at = series.indexOf('@');
+  return at < 0 ? { metric: series, target: undefined } : { metric: series.slice(0, at), target: series.slice(at + 1) };
+}
+
+/**
+ * The lines that a report adds, by day (`2026-11-23`, UTC): its samples, and each check that has a number, at the time
+ * the report was finished.
+ *
+ * @throws OpsError `REPORT_INVALID` for a sample from long before the run, or after it
+ */
+export function samplesOf(report: Report): Map<string, SampleLine[]> {
+  const values = new Map<string, Record<string, number>>();
+  const put = (at: string, series: string, value: number) => {
+    const time = secondOf(at);
+    values.set(time, { ...values.get(time), [series]: rounded(value) });
+  };
+  const finishedAt = Date.parse(report.finishedAt);
+  for (const { at, target, values: measured } of report.samples ?? []) {
+    const age = finishedAt - Date.parse(at);
+    if (age > oldestSampleMs || age < -newestSampleMs) {
+      throw new OpsError(
+        'REPORT_INVALID',
+        `${report.kind} has a sample of ${at}, and finished at ${report.finishedAt}`,
+        {
+          hint: 'Samples may be up to 35 days old. Check the clock of the machine that measured.',
+        },
+      );
+    }
+    for (const [metric, value] of Object.entries(measured)) put(at, seriesOf(metric, target), value);
+  }
+  for (const { id, target, value } of report.checks) {
+    if (value !== null) put(report.finishedAt, seriesOf(id, target), value);
+  }
+  const days = new Map<string, SampleLine[]>();
+  for (const [at, of] of values) {
+    const day = at.slice(0, 10);
+    days.set(day, [...(days.get(day) ?? []), { at, report: report.id, values: sortedKeys(of) }]);
+  }
+  return days;
+}
+
+// Older ones would touch files without number; a clock that is a little ahead is nothing to lose a report for.
+const oldestSampleMs = 35 * 86_400_000;
+const newestSampleMs = 3_600_000;
+
+/** `2026-11-23` → `metrics/2026/11/23.ndjson` */
+export function samplesPath(day: string): string {
+  return `metrics/${day.replaceAll('-', '/')}.ndjson`;
+}
+
+/** The lines of a day with those of one report put in, or put in anew. The order does not depend on who came first. */
+export function mergeSamples(existing: readonly SampleLine[], added: readonly SampleLine[]): SampleLine[] {
+  const reports = new Set(added.map(line => line.report));
+  const kept = existing.filter(line => !reports.has(line.report));
+  return [...kept, ...added].sort((a, b) => compare(a.at, b.at) || compare(a.report, b.report));
+}
+
+export function formatSamples(lines: readonly SampleLine[]): string {
+  return lines.map(line => `${JSON.stringify(line)}\n`).join('');
+}
+
+/** @throws OpsError `REPORT_STORE` when a line is not one of ours, e.g. after a wrong merge */
+export function parseSamples(text: string, path: string): SampleLine[] {
+  return text
+    .split('\n')
+    .filter(line => line !== '')
+    .map((line, index) => {
+      try {
+        return lineSchema.parse(JSON.parse(line));
+      } catch (cause) {
+        throw new OpsError('REPORT_STORE', `Line ${index + 1} of ${path} is damaged`, {
+          hint: `Restore the file with git (git log -- ${path}), or remove that line.`,
+          cause,
+        });
+      }
+    });
+}
+
+const lineSchema = z.strictObject({ at: z.string(), report: z.string(), values: z.record(z.string(), z.number()) });
+
+/** Whole numbers as they are, others to four digits: a trend needs no more, and noise does not compress. */
+function rounded(value: number): number {
+  return Number.isInteger(value) ? value : significant(value, 4);
+}
+
+export function significant(value: number, digits: number): number {
+  return Number(value.toPrecision(digits));
+}
+
+function secondOf(at: string): string {
+  return `${new Date(at).toISOString().slice(0, 19)}Z`;
+}
+
+export function sortedKeys<T>(record: Record<string, T>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => compare(a, b)));
+}
+
+/** By code unit: the same on every machine. */
+export function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,92 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { GitHub } from '../github/index.ts';
+import { type Report, reportSchema } from '../reports/index.ts';
+import { listFolder, readText } from './contents.ts';
+
+/** The stored reports, to be read. */
+export interface ReportReader {
+  /** Where they are, for a message. */
+  readonly place: string;
+  /** The kinds that have a report. */
+  kinds(): Promise<string[]>;
+  latest(kind: string): Promise<Report | undefined>;
+  /** Newest first. */
+  list(kind: string): AsyncIterable<Report>;
+}
+
+/** @param folder where `createDirectoryStore` keeps them */
+export function createDirectoryReader(folder: string): ReportReader {
+  return readerOf(folder, {
+    async list(path) {
+      const entries = await readdir(join(folder, path), { withFileTypes: true }).catch(ifMissing([]));
+      return entries.map(entry => ({ name: entry.name, isFolder: entry.isDirectory() }));
+    },
+    read: path => readFile(join(folder, path), 'utf8').catch(ifMissing(undefined)),
+  });
+}
+
+/** @param folder `reports.path` @param branch `reports.branch`; undefined: the default branch */
+export function createGitHubReader(github: GitHub, folder: string, branch: string | undefined): ReportReader {
+  const root = folder.replace(/^(\.?\/)+|\/+$/g, '');
+  return readerOf(`${root}/ on ${branch === undefined ? 'the default branch' : `the branch ${branch}`}`, {
+    async list(path) {
+      const entries = await listFolder(github, `${root}/${path}`, branch);
+      return entries.map(entry => ({ name: entry.name, isFolder: entry.type === 'dir' }));
+    },
+    read: path => readText(github, `${root}/${path}`, branch),
+  });
+}
+
+interface Files {
+  list(path: string): Promise<{ name: string; isFolder: boolean }[]>;
+  read(path: string): Promise<string | undefined>;
+}
+
+function readerOf(place: string, files: Files): ReportReader {
+  const latest = new Map<string, Promise<Report | undefined>>();
+  const read = async (path: string) => parseReport(await files.read(path));
+  const names = async (path: string, isFolder: boolean) =>
+    (await files.list(path))
+      .filter(entry => entry.isFolder === isFolder)
+      .map(entry => entry.name)
+      .sort()
+      .reverse();
+  return {
+    place,
+    kinds: async () => (await names('latest', false)).flatMap(name => /^(.+)\.json$/.exec(name)?.[1] ?? []).sort(),
+    latest(kind) {
+      const known = latest.get(kind) ?? read(`latest/${kind}.json`);
+      latest.set(kind, known);
+      return known;
+    },
+    async *list(kind) {
+      for (const year of await names(kind, true)) {
+        for (const month of await names(`${kind}/${year}`, true)) {
+          // Ids sort by time.
+          for (const name of await names(`${kind}/${year}/${month}`, false)) {
+            const report = await read(`${kind}/${year}/${month}/${name}`);
+            if (report) yield report;
+          }
+        }
+      }
+    },
+  };
+}
+
+/** A file that is no report proves nothing: it is passed over, and what it should have shown stays missing. */
+function parseReport(text: string | undefined): Report | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return reportSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function ifMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return error => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value;
+    throw error;
+  };
+}
