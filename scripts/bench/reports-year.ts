@@ -23,7 +23,7 @@ export function* reportsOfYear(days: number): Generator<Report> {
 
 type Random = () => number;
 
-/** Twelve samples of twelve series: five that are noise, four that drift, three that hardly ever change. */
+/** Twelve samples of ten series of a site, its machine and its database: some are noise, some move slowly, some hardly ever. */
 function monitor(startOfHour: number, day: number, random: Random): Report {
   const finishedAt = startOfHour + 3_600_000 + Math.floor(random() * 240_000);
   const isDown = random() < 0.002;
@@ -34,18 +34,17 @@ function monitor(startOfHour: number, day: number, random: Random): Report {
       'monitor.http.up': isDown && index > 8 ? 0 : 1,
       'monitor.http.firstByteSeconds': 0.08 * busy * logNormal(random, 0.25),
       'monitor.http.totalSeconds': 0.19 * busy * logNormal(random, 0.25),
-      'monitor.dns.seconds': 0.004 * logNormal(random, 0.4),
       'monitor.tls.daysLeft': 90 - (day % 60),
     };
     const host: Record<string, number> = {
       'monitor.host.cpuRatio': Math.min(1, 0.22 * busy * logNormal(random, 0.2)),
-      'monitor.host.memoryRatio': 0.61 + 0.01 * random(),
+      'monitor.host.memoryRatio': slow(0.61 + 0.02 * Math.sin(day / 9 + index / 40), random),
       'monitor.host.diskRatio': Math.round((0.4 + day * 0.0008) * 1000) / 1000,
-      'monitor.host.load': 0.8 * busy * logNormal(random, 0.3),
     };
     const database: Record<string, number> = {
       'monitor.database.connections': Math.round(14 * busy + 4 * random()),
-      'monitor.database.cacheHitRatio': 0.997 + 0.002 * random(),
+      // Counted since the statistics began, so it hardly moves.
+      'monitor.database.cacheHitRatio': slow(0.9978 + 0.0006 * Math.sin(day / 20), random),
       'monitor.database.deadlocks': 0,
     };
     return { at: at.toISOString(), web, host, database };
@@ -200,6 +199,11 @@ function idOf(at: number, random: Random): string {
   return `${second}-${Math.floor(random() * 65_536)
     .toString(16)
     .padStart(4, '0')}`;
+}
+
+/** Four digits, the last of which trembles. */
+function slow(value: number, random: Random): number {
+  return Math.round(value * 10_000 + random() - 0.5) / 10_000;
 }
 
 function logNormal(random: Random, sigma: number): number {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundleAction } from '../../scripts/build.ts';
 
-export type ActionName = 'backup' | 'restore' | 'drill';
+export type ActionName = 'backup' | 'restore' | 'drill' | 'watchdog';
 
 export interface ActionRun {
   code: number | null;

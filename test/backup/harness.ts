@@ -53,6 +53,8 @@ export interface BackupOptions extends ContextOptions {
   storages?: Storage[];
   /** Smaller segments than 16 MiB: a power of two. */
   segmentBytes?: number;
+  /** Default 60. */
+  lockTimeoutSeconds?: number;
   /** Lines of the log go here, too. */
   lines?: string[];
 }
@@ -215,10 +217,13 @@ class TestWorld implements World {
   }
 
   async backup(target: PostgresTarget, options: BackupOptions = {}): Promise<DatabaseBackup> {
-    const { storages = [this.storage], segmentBytes, lines, ...rest } = options;
+    const { storages = [this.storage], segmentBytes, lockTimeoutSeconds, lines, ...rest } = options;
     const context = await this.context({ ...rest, env: { DATABASE_URL: target.url, ...rest.env } });
     try {
-      return await backupOneDatabase(context, storages, target, segmentBytes === undefined ? {} : { segmentBytes });
+      return await backupOneDatabase(context, storages, target, {
+        ...(segmentBytes !== undefined && { segmentBytes }),
+        ...(lockTimeoutSeconds !== undefined && { lockTimeoutSeconds }),
+      });
     } finally {
       lines?.push(...context.lines);
     }

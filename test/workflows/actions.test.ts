@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema, loadConfig } from '../../actions/lib/config/index.ts';
-import { backupInputs, drillInputs, loadInputs, restoreInputs } from '../../actions/lib/run/inputs.ts';
+import { backupInputs, drillInputs, loadInputs, restoreInputs, watchdogInputs } from '../../actions/lib/run/inputs.ts';
 import { actionNames, staleFiles } from '../../scripts/build.ts';
 import { type GitHubParser, loadParser } from './parser.ts';
 
 const root = join(import.meta.dirname, '../..');
-const schemas = { backup: backupInputs, drill: drillInputs, restore: restoreInputs };
+const schemas = { backup: backupInputs, drill: drillInputs, restore: restoreInputs, watchdog: watchdogInputs };
 const names = await actionNames(root);
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 

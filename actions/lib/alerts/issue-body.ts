@@ -91,10 +91,12 @@ function facts(state: AlertState): string[] {
   const rows: [string, string][] = [
     ['Check', codeSpan(id)],
     ...(target === null ? [] : ([['Measured on', codeSpan(target)]] as [string, string][])),
-    ...(reading.value === null ? [] : ([['Value', quantity(reading.value, reading.unit)]] as [string, string][])),
+    ...(reading.value === null
+      ? []
+      : ([['Value', inertText(quantity(reading.value, reading.unit))]] as [string, string][])),
     ...(reading.threshold === null
       ? []
-      : ([['Threshold', quantity(reading.threshold, reading.unit)]] as [string, string][])),
+      : ([['Threshold', inertText(quantity(reading.threshold, reading.unit))]] as [string, string][])),
     ['Severity', severity],
     ['Since', time(since)],
     ['Last measured', time(reading.at)],
@@ -159,7 +161,7 @@ export function quantity(value: number, unit: string): string {
   if (/^bytes?$/i.test(unit)) return formatBytes(value);
   if (/^ratio$/i.test(unit)) return formatRatio(value);
   const number = Number.isInteger(value) ? formatCount(value) : String(Number(value.toPrecision(4)));
-  return unit === '' ? number : `${number} ${inertText(unit)}`;
+  return unit === '' ? number : `${number} ${unit}`;
 }
 
 /** `2026-11-23 02:14 UTC` */

@@ -31,7 +31,7 @@ export const runbooks: Readonly<Record<string, Author>> = {
       'The set was read again and is not what its manifest says, or it could not be read to the end. A restore of it would fail, or would restore something else.',
     steps: [
       'See in the report which part it is. One part at one destination: the same set at another destination is likely to be whole.',
-      'Make a new set now. Parts that are damaged are not taken over into it when they are named in a report of `verify`.',
+      'Make a new set. Sets share what did not change: with `backup.database.fullEveryDays: 1` in `.github/ops.yml` the next one sends all of it again.',
       'Look for the cause at the destination: a lifecycle rule, a disk, somebody who removed objects by hand.',
     ],
     commands: [

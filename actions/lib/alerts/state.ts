@@ -6,7 +6,7 @@ import { statusSchema } from '../reports/index.ts';
  * that a reader does not see: whoever changes the issue changes both at once, and nothing else has to be kept.
  */
 
-const readingSchema = z.strictObject({
+export const readingSchema = z.strictObject({
   status: statusSchema,
   value: z.number().nullable(),
   threshold: z.number().nullable(),

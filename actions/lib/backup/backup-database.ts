@@ -15,14 +15,14 @@ export interface DatabaseBackup extends MadeSet<DatabaseManifest> {
 
 /**
  * One database into one set.
- * @param tuning smaller segments, for tests of how they are cut and shared
+ * @param tuning for tests: smaller segments, a shorter wait for locks
  * @throws OpsError as `makeSet` and `dumpDatabase`
  */
 export async function backupOneDatabase(
   context: OpsContext,
   storages: readonly Storage[],
   target: PostgresTarget,
-  tuning: Pick<DumpOptions, 'segmentBytes'> = {},
+  tuning: Pick<DumpOptions, 'segmentBytes' | 'lockTimeoutSeconds'> = {},
 ): Promise<DatabaseBackup> {
   let timings: DumpResult['timings'] | undefined;
   const made = await makeSet<DatabaseManifest>(context, storages, {

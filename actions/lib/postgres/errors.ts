@@ -18,7 +18,7 @@ interface Thrown {
  * @param phase while connecting, a connection that ends is a server that could not be reached, not one that was lost
  */
 export function pgError(thrown: unknown, target: PostgresTarget, phase: 'connect' | 'query' = 'query'): OpsError {
-  if (thrown instanceof OpsError) return thrown;
+  if (thrown instanceof OpsError) return lostBy(thrown, target) ?? thrown;
   if (thrown instanceof Error && thrown.name === 'AbortError') return toOpsError(thrown);
   const error = read(thrown);
   const said = withoutPassword(error.message, target);
@@ -62,6 +62,17 @@ export function pgError(thrown: unknown, target: PostgresTarget, phase: 'connect
         'The log of the server shows the statement.',
       );
   }
+}
+
+/** A client program whose server went away fails with a code of its own; which of the two notices first is chance. */
+function lostBy(error: OpsError, target: PostgresTarget): OpsError | undefined {
+  if (error.code !== 'PG_DUMP' && error.code !== 'PG_RESTORE') return undefined;
+  if (!/server closed the connection|terminating connection|connection to server was lost/.test(error.message))
+    return undefined;
+  return new OpsError('PG_LOST', `The connection to ${target.display} was lost: ${error.message}`, {
+    hint: 'Look at the log of the server for that time; run again.',
+    cause: error,
+  });
 }
 
 /** A pooler that gives each transaction another server session; nothing that needs a session can work through it. */

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path/posix';
 import { OpsError } from '../errors/index.ts';
 import { formatBytes, formatCount } from '../log/index.ts';
 import { type Report, reportSchema } from './report.ts';
@@ -40,6 +41,14 @@ export function reportPath(report: Pick<Report, 'kind' | 'id'>): string {
 }
 
 /**
+ * Where a report is kept. A quiet one — nothing but samples, and all of them fine — leaves its samples and is the latest
+ * of its kind until the next; a file for each would be one every few minutes, more than a folder should hold.
+ */
+export function keptPath(report: Report): string {
+  return isQuiet(report) ? latestPath(report.kind) : reportPath(report);
+}
+
+/**
  * The files that a report changes, with their whole new text, the report itself last; none when it is kept already. All
  * that is derived comes from the day's samples, where each line names its report: the order of reports, and a report that
  * comes twice, make no difference. A day is rolled up when a later one begins, since a file that holds a month would
@@ -49,30 +58,51 @@ export function reportPath(report: Pick<Report, 'kind' | 'id'>): string {
  * `REPORT_SIZE` (a limit would be passed), `REPORT_STORE` (a file that is there is damaged)
  */
 export async function changedFiles(report: Report, shelf: Shelf): Promise<Map<string, string>> {
-  const path = reportPath(report);
   const text = textOf(report);
-  const existing = await shelf.read(path);
-  if (existing === text) return new Map();
-  if (existing !== undefined) {
-    throw new OpsError('REPORT_EXISTS', `${path} is kept already, with another content`, {
-      hint: 'A report is never rewritten; run it again, which makes a report of its own.',
-    });
-  }
-  const files = new Map<string, string>();
+  const added = samplesOf(report);
+  if (await isKept(report, text, added, shelf)) return new Map();
+
   const summary = await readSummary(shelf, report.platform);
-  const known = summary.latest.find(entry => entry.kind === report.kind);
-  if (!known || known.id <= report.id) files.set(`latest/${report.kind}.json`, text);
+  const days = new Map<string, SampleLine[]>();
+  for (const [day, line] of added) days.set(day, mergeSamples(await readSamples(day, shelf), line));
+  const formerDay = days.size > 0 ? await newestDay(shelf) : summary.openDay;
+  const openDay = [...days.keys(), ...(formerDay === null ? [] : [formerDay])].sort(compare).at(-1) ?? null;
 
-  const days = await touchedDays(report, shelf);
+  const files = new Map<string, string>();
   for (const [day, lines] of days) files.set(samplesPath(day), formatSamples(lines));
-  const kept = days.size > 0 ? await newestDay(shelf) : summary.openDay;
-  const openDay = [...days.keys(), ...(kept === null ? [] : [kept])].sort(compare).at(-1) ?? null;
-  for (const [name, rollup] of await closedDays(days, kept, openDay, shelf)) files.set(name, rollup);
-
-  files.set('summary.json', formatSummary(withReport(summary, report, path, { days, openDay })));
-  files.set(path, text);
-  await checkSizes(files, path, shelf);
+  for (const [name, rollup] of await closedDays(days, formerDay, openDay, shelf)) files.set(name, rollup);
+  files.set('summary.json', formatSummary(withReport(summary, report, openDay)));
+  const known = summary.latest.find(entry => entry.kind === report.kind);
+  if (!known || known.id <= report.id) files.set(latestPath(report.kind), text);
+  if (!isQuiet(report)) files.set(reportPath(report), text);
+  await checkSizes(files, report, shelf);
   return files;
+}
+
+function isQuiet({ status, samples = [] }: Report): boolean {
+  return status === 'ok' && samples.length > 0;
+}
+
+function latestPath(kind: string): string {
+  return `latest/${kind}.json`;
+}
+
+async function isKept(
+  report: Report,
+  text: string,
+  added: ReadonlyMap<string, SampleLine>,
+  shelf: Shelf,
+): Promise<boolean> {
+  if (isQuiet(report)) {
+    const [day = ''] = added.keys();
+    return (await readSamples(day, shelf)).some(line => line.report === report.id);
+  }
+  const existing = await shelf.read(reportPath(report));
+  if (existing === undefined) return false;
+  if (existing === text) return true;
+  throw new OpsError('REPORT_EXISTS', `${reportPath(report)} is kept already, with another content`, {
+    hint: 'A report is never rewritten; run it again, which makes a report of its own.',
+  });
 }
 
 /** The report as it is kept: without the samples, which have a place of their own. */
@@ -94,8 +124,7 @@ async function readSummary(shelf: Shelf, platform: string): Promise<Summary> {
   let remade = emptySummary(platform);
   for (const { name } of await shelf.list('latest')) {
     const latest = reportSchema.safeParse(parseJson((await shelf.read(`latest/${name}`)) ?? ''));
-    if (latest.success)
-      remade = withReport(remade, latest.data, reportPath(latest.data), { days: new Map(), openDay: null });
+    if (latest.success) remade = withReport(remade, latest.data, null);
   }
   return { ...remade, openDay: await newestDay(shelf) };
 }
@@ -106,13 +135,6 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Every day that the report has samples of, with all the samples of it, the report's own included. */
-async function touchedDays(report: Report, shelf: Shelf): Promise<Map<string, SampleLine[]>> {
-  const days = new Map<string, SampleLine[]>();
-  for (const [day, added] of samplesOf(report)) days.set(day, mergeSamples(await readSamples(day, shelf), added));
-  return days;
 }
 
 async function readSamples(day: string, shelf: Shelf): Promise<SampleLine[]> {
@@ -204,7 +226,7 @@ const mostFileBytes = 1_000_000;
 /** GitHub's recommendation. */
 const mostEntries = 3_000;
 
-async function checkSizes(files: ReadonlyMap<string, string>, path: string, shelf: Shelf): Promise<void> {
+async function checkSizes(files: ReadonlyMap<string, string>, report: Report, shelf: Shelf): Promise<void> {
   for (const [name, text] of files) {
     const bytes = Buffer.byteLength(text);
     if (bytes <= mostFileBytes) continue;
@@ -219,7 +241,8 @@ async function checkSizes(files: ReadonlyMap<string, string>, path: string, shel
     );
   }
   // The other folders grow by the day or by the kind of report, this one with each run.
-  const folder = path.slice(0, path.lastIndexOf('/'));
+  if (isQuiet(report)) return;
+  const folder = dirname(reportPath(report));
   const entries = (await shelf.list(folder)).length + 1;
   if (entries <= mostEntries) return;
   throw new OpsError(

@@ -1,7 +1,7 @@
 import { isAbsolute, normalize } from 'node:path/posix';
 import { OpsError } from '../errors/index.ts';
 import { commitFiles, type GitHub } from '../github/index.ts';
-import { changedFiles, reportPath } from './changes.ts';
+import { changedFiles, keptPath } from './changes.ts';
 import type { ReportStore } from './store.ts';
 
 export interface GitHubStoreOptions {
@@ -37,7 +37,7 @@ export function createGitHubStore(options: GitHubStoreOptions): ReportStore {
     async save(report) {
       await commitFiles(options.github, {
         ...options,
-        message: `${report.kind} ${report.id}: ${report.status}`,
+        message: `${report.kind}: ${report.status}`,
         files: async head => {
           const changed = await changedFiles(report, {
             read: path => head.read(inRepository(path)),
@@ -46,7 +46,7 @@ export function createGitHubStore(options: GitHubStoreOptions): ReportStore {
           return new Map([...changed].map(([path, text]) => [inRepository(path), text]));
         },
       });
-      return inRepository(reportPath(report));
+      return inRepository(keptPath(report));
     },
   };
 }

@@ -1,4 +1,4 @@
-export { changedFiles, reportPath, type Shelf, type ShelfEntry } from './changes.ts';
+export { changedFiles, keptPath, reportPath, type Shelf, type ShelfEntry } from './changes.ts';
 export { createGitHubStore, type GitHubStoreOptions, reportUrl } from './github-store.ts';
 export { type Histogram, histogramOf, mergeHistograms, quantileOf } from './histogram.ts';
 export { reportJsonSchemas } from './json-schemas.ts';
@@ -30,6 +30,14 @@ export {
   rollupSchemaName,
   writeCell,
 } from './rollup.ts';
-export { parseSamples, type SampleLine, samplesPath, seriesOf, splitSeries } from './samples.ts';
+export {
+  type Measured,
+  measuredIn,
+  parseSamples,
+  type SampleLine,
+  samplesPath,
+  seriesOf,
+  splitSeries,
+} from './samples.ts';
 export { createDirectoryStore, type ReportStore } from './store.ts';
 export { mostSummaryBytes, parseSummary, type Summary, summarySchema, summarySchemaName } from './summary.ts';

@@ -9,7 +9,7 @@ import {
   quantileOf,
   relativeError,
 } from './histogram.ts';
-import { compare, type SampleLine, significant, sortedKeys } from './samples.ts';
+import { compare, type Measured, measuredIn, rounded, type SampleLine, sortedKeys } from './samples.ts';
 
 /**
  * What is known of one series in one hour or day. Cells merge into longer spans without loss of meaning: a percentile of
@@ -80,10 +80,10 @@ const rollupSchema = z.discriminatedUnion('resolution', [
 
 /** A day's cells, from its samples alone. */
 export function hourlyDay(lines: readonly SampleLine[]): HourlyDay {
-  const hours = Map.groupBy(lines, line => line.at.slice(11, 13));
+  const byHour = Map.groupBy(measuredIn(lines), ({ at }) => at.toISOString().slice(11, 13));
   const day: Record<string, Record<string, WrittenCell>> = {};
-  for (const [hour, of] of [...hours].sort(([a], [b]) => compare(a, b))) {
-    for (const [series, cell] of Object.entries(dailyDay(of))) {
+  for (const [hour, of] of [...byHour].sort(([a], [b]) => compare(a, b))) {
+    for (const [series, cell] of Object.entries(cellsOf(of))) {
       day[series] ??= {};
       day[series][hour] = cell;
     }
@@ -92,19 +92,17 @@ export function hourlyDay(lines: readonly SampleLine[]): HourlyDay {
 }
 
 export function dailyDay(lines: readonly SampleLine[]): DailyDay {
-  const values = new Map<string, number[]>();
-  for (const line of lines) {
-    for (const [series, value] of Object.entries(line.values)) {
-      const list = values.get(series);
-      if (list) list.push(value);
-      else values.set(series, [value]);
-    }
-  }
-  return sortedKeys(Object.fromEntries([...values].map(([series, list]) => [series, writeCell(cellOf(list))])));
+  return cellsOf([...measuredIn(lines)]);
+}
+
+function cellsOf(measured: readonly Measured[]): DailyDay {
+  const bySeries = Map.groupBy(measured, ({ series }) => series);
+  const cells = [...bySeries].map(([series, of]) => [series, writeCell(cellOf(of.map(({ value }) => value)))]);
+  return sortedKeys(Object.fromEntries(cells));
 }
 
 export function writeCell({ count, sum, min, max, histogram }: Cell): WrittenCell {
-  return [count, significant(sum, 6), min, max, formatHistogram(histogram)];
+  return [count, rounded(sum), min, max, formatHistogram(histogram)];
 }
 
 export function readCell([count, sum, min, max, histogram]: WrittenCell): Cell {

@@ -3,14 +3,38 @@ import { OpsError } from '../errors/index.ts';
 import type { Report } from './report.ts';
 
 /**
- * One line of `metrics/YYYY/MM/DD.ndjson`: what one report measured at one time. Everything that is counted or charted is
- * derived from these lines, and since each names its report, adding a report twice is adding it once.
+ * One line of `metrics/YYYY/MM/DD.ndjson`: what one report measured on that day. Everything that is counted or charted is
+ * derived from these lines, and since each names its report, adding a report twice is adding it once. Values stand in
+ * columns: the name of a series costs more than what was measured.
  */
 export interface SampleLine {
-  at: string;
   report: string;
-  /** By series. */
-  values: Record<string, number>;
+  at: string;
+  /** When each column was measured, in seconds after `at`. */
+  after: number[];
+  /** By series, a value for each column; null where it was not measured. */
+  values: Record<string, (number | null)[]>;
+}
+
+/** One value of one series. */
+export interface Measured {
+  at: Date;
+  series: string;
+  value: number;
+}
+
+/** Every value of some lines, in no particular order. */
+export function* measuredIn(lines: Iterable<SampleLine>): Generator<Measured> {
+  for (const { at, after, values } of lines) {
+    const start = Date.parse(at);
+    const times = after.map(seconds => new Date(start + seconds * 1000));
+    for (const [series, column] of Object.entries(values)) {
+      for (const [index, value] of column.entries()) {
+        const time = times[index];
+        if (value !== null && time) yield { at: time, series, value };
+      }
+    }
+  }
 }
 
 /** A series is a metric, or a metric on a target: `drill.rto`, `monitor.http.totalSeconds@home`. */
@@ -24,19 +48,19 @@ export function splitSeries(series: string): { metric: string; target: string | 
 }
 
 /**
- * The lines that a report adds, by day (`2026-11-23`, UTC): its samples, and each check that has a number, at the time
+ * The line that a report adds to each day (`2026-11-23`, UTC): its samples, and each check that has a number, at the time
  * the report was finished.
  *
  * @throws OpsError `REPORT_INVALID` for a sample from long before the run, or after it
  */
-export function samplesOf(report: Report): Map<string, SampleLine[]> {
-  const values = new Map<string, Record<string, number>>();
+export function samplesOf(report: Report): Map<string, SampleLine> {
+  const byTime = new Map<string, Map<string, number>>();
   const put = (at: string, series: string, value: number) => {
     const time = secondOf(at);
-    values.set(time, { ...values.get(time), [series]: rounded(value) });
+    byTime.set(time, (byTime.get(time) ?? new Map()).set(series, rounded(value)));
   };
   const finishedAt = Date.parse(report.finishedAt);
-  for (const { at, target, values: measured } of report.samples ?? []) {
+  for (const { at, target, values } of report.samples ?? []) {
     const age = finishedAt - Date.parse(at);
     if (age > oldestSampleMs || age < -newestSampleMs) {
       throw new OpsError(
@@ -47,17 +71,30 @@ export function samplesOf(report: Report): Map<string, SampleLine[]> {
         },
       );
     }
-    for (const [metric, value] of Object.entries(measured)) put(at, seriesOf(metric, target), value);
+    for (const [metric, value] of Object.entries(values)) put(at, seriesOf(metric, target), value);
   }
   for (const { id, target, value } of report.checks) {
     if (value !== null) put(report.finishedAt, seriesOf(id, target), value);
   }
-  const days = new Map<string, SampleLine[]>();
-  for (const [at, of] of values) {
-    const day = at.slice(0, 10);
-    days.set(day, [...(days.get(day) ?? []), { at, report: report.id, values: sortedKeys(of) }]);
-  }
-  return days;
+  const times = [...byTime.keys()].sort(compare);
+  const days = Map.groupBy(times, time => time.slice(0, 10));
+  return new Map([...days].map(([day, of]) => [day, lineOf(report.id, of, byTime)]));
+}
+
+function lineOf(
+  report: string,
+  times: readonly string[],
+  byTime: ReadonlyMap<string, ReadonlyMap<string, number>>,
+): SampleLine {
+  const columns = times.map(time => byTime.get(time) ?? new Map<string, number>());
+  const series = [...new Set(columns.flatMap(column => [...column.keys()]))].sort(compare);
+  const at = times[0] ?? '';
+  return {
+    report,
+    at,
+    after: times.map(time => (Date.parse(time) - Date.parse(at)) / 1000),
+    values: Object.fromEntries(series.map(name => [name, columns.map(column => column.get(name) ?? null)])),
+  };
 }
 
 // Older ones would touch files without number; a clock that is a little ahead is nothing to lose a report for.
@@ -69,11 +106,10 @@ export function samplesPath(day: string): string {
   return `metrics/${day.replaceAll('-', '/')}.ndjson`;
 }
 
-/** The lines of a day with those of one report put in, or put in anew. The order does not depend on who came first. */
-export function mergeSamples(existing: readonly SampleLine[], added: readonly SampleLine[]): SampleLine[] {
-  const reports = new Set(added.map(line => line.report));
-  const kept = existing.filter(line => !reports.has(line.report));
-  return [...kept, ...added].sort((a, b) => compare(a.at, b.at) || compare(a.report, b.report));
+/** The lines of a day with that of one report put in, or put in anew. The order does not depend on who came first. */
+export function mergeSamples(existing: readonly SampleLine[], added: SampleLine): SampleLine[] {
+  const kept = existing.filter(line => line.report !== added.report);
+  return [...kept, added].sort((a, b) => compare(a.at, b.at) || compare(a.report, b.report));
 }
 
 export function formatSamples(lines: readonly SampleLine[]): string {
@@ -97,10 +133,15 @@ export function parseSamples(text: string, path: string): SampleLine[] {
     });
 }
 
-const lineSchema = z.strictObject({ at: z.string(), report: z.string(), values: z.record(z.string(), z.number()) });
+const lineSchema = z.strictObject({
+  report: z.string(),
+  at: z.iso.datetime(),
+  after: z.array(z.int()),
+  values: z.record(z.string(), z.array(z.number().nullable())),
+});
 
 /** Whole numbers as they are, others to four digits: a trend needs no more, and noise does not compress. */
-function rounded(value: number): number {
+export function rounded(value: number): number {
   return Number.isInteger(value) ? value : significant(value, 4);
 }
 

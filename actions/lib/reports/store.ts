@@ -3,7 +3,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'nod
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { OpsError } from '../errors/index.ts';
-import { changedFiles, reportPath, type Shelf } from './changes.ts';
+import { changedFiles, keptPath, type Shelf } from './changes.ts';
 import type { Report } from './report.ts';
 
 /** Where reports are kept: the working tree, or a branch on GitHub. */
@@ -16,7 +16,7 @@ export interface ReportStore {
 export function createDirectoryStore(folder: string): ReportStore {
   return {
     async save(report) {
-      const path = join(folder, reportPath(report));
+      const path = join(folder, keptPath(report));
       try {
         await mkdir(folder, { recursive: true });
         await using _ = await lock(join(folder, '.lock'));

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { checkSchema, type Report, statusSchema, worstStatus } from './report.ts';
-import { compare, type SampleLine, significant, sortedKeys } from './samples.ts';
+import { compare, measuredIn, rounded, samplesOf, sortedKeys } from './samples.ts';
 
 export const summarySchemaName = 'production-ops/summary/1';
 /** What a reader loads first, often over a phone. */
@@ -10,12 +10,9 @@ const factSchema = z.union([z.string(), z.number(), z.boolean()]);
 
 const latestSchema = z.strictObject({
   kind: z.string(),
-  id: z.string(),
+  id: z.string().describe('Names the report, `<kind>/YYYY/MM/<id>.json`, and says when the run began'),
   status: statusSchema,
-  startedAt: z.iso.datetime(),
   finishedAt: z.iso.datetime(),
-  /** Relative to the reports folder. */
-  path: z.string(),
   runUrl: z.string().nullable(),
   error: z.string().nullable().describe('Code and message, when the work failed'),
   facts: z.record(z.string(), factSchema).describe('The plain values at the top of the report’s data'),
@@ -23,7 +20,12 @@ const latestSchema = z.strictObject({
   checksLeftOut: z.int().describe('How many more the report has'),
 });
 
-const pastSchema = z.strictObject({ id: z.string(), status: statusSchema, verdict: z.string().optional() });
+const historySchema = z.strictObject({
+  series: z.array(z.string()).describe('What the values of a run are of, e.g. `drill.rto@shop`'),
+  runs: z
+    .array(z.tuple([z.string(), statusSchema, z.string().nullable(), z.array(z.number().nullable())]))
+    .describe('Oldest first: id, status, verdict, and of each series the mean that the run measured'),
+});
 
 /** What a first screen needs, without reading another file. It holds nothing that is not derived from the reports. */
 export const summarySchema = z.strictObject({
@@ -31,17 +33,15 @@ export const summarySchema = z.strictObject({
   platform: z.string(),
   status: statusSchema.describe('The gravest of the latest report of each kind'),
   updatedAt: z.iso.datetime().describe('When the newest report was finished; judge staleness by it'),
-  latest: z.array(latestSchema).describe('The latest report of each kind, by kind'),
-  history: z.record(z.string(), z.array(pastSchema)).describe('By kind, the latest results, oldest first'),
-  series: z
-    .record(z.string(), z.array(z.tuple([z.int(), z.number()])))
-    .describe('By series, recent means of an hour, oldest first: seconds since 1970 of its start, and the value'),
   openDay: z.iso.date().nullable().describe('The newest day with samples; rollups hold the days before it'),
+  latest: z.array(latestSchema).describe('The latest report of each kind, by kind'),
+  history: z.record(z.string(), historySchema).describe('The latest runs, by kind'),
 });
 export type Summary = z.infer<typeof summarySchema>;
+type History = z.infer<typeof historySchema>;
 
-const mostPast = 60;
-const mostPoints = 48;
+/** Two days of an hourly run. */
+const mostRuns = 48;
 const mostFacts = 16;
 const mostChecks = 20;
 const longestText = 300;
@@ -53,10 +53,9 @@ export function emptySummary(platform: string): Summary {
     platform,
     status: 'ok',
     updatedAt: new Date(0).toISOString(),
+    openDay: null,
     latest: [],
     history: {},
-    series: {},
-    openDay: null,
   };
 }
 
@@ -69,66 +68,57 @@ export function parseSummary(text: string): Summary | undefined {
   }
 }
 
-/** One field a line, so that two versions differ in few lines and git stores little. */
-export function formatSummary({ latest, history, series, ...head }: Summary): string {
+/** A field a line and a run a line, so that two versions differ in few lines and git stores little. */
+export function formatSummary({ latest, history, ...head }: Summary): string {
+  const kinds = Object.entries(history).map(([kind, { series, runs }]) => {
+    const lines = runs.map(run => JSON.stringify(run)).join(',\n');
+    return `${JSON.stringify(kind)}:{"series":${JSON.stringify(series)},"runs":[\n${lines}\n]}`;
+  });
   const lines = [
     ...Object.entries(head).map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`),
     `"latest":[\n${latest.map(entry => JSON.stringify(entry)).join(',\n')}\n]`,
-    `"history":{\n${entryLines(history)}\n}`,
-    `"series":{\n${entryLines(series)}\n}`,
+    `"history":{\n${kinds.join(',\n')}\n}`,
   ];
-  return `{\n${lines.join(',\n')}\n}\n`;
+  return padded(`{\n${lines.join(',\n')}\n}`);
 }
 
 /**
- * The summary with one more report in it. In whatever order reports come, and however often, the result is the same.
- *
- * @param path of the report, relative to the reports folder
- * @param days every sample of the days that the report touched
+ * Filled up with spaces to a multiple of 2 KiB: git looks for a version to store the difference to among those of like
+ * size, so that of one size the neighbours in time are found. A third less to store.
  */
-export function withReport(
-  summary: Summary,
-  report: Report,
-  path: string,
-  { days, openDay }: { days: ReadonlyMap<string, readonly SampleLine[]>; openDay: string | null },
-): Summary {
+function padded(text: string): string {
+  const rest = (Buffer.byteLength(text) + 1) % paddingBytes;
+  return `${text}${' '.repeat(rest === 0 ? 0 : paddingBytes - rest)}\n`;
+}
+
+const paddingBytes = 2048;
+
+/** The summary with one more report in it. In whatever order reports come, and however often, the result is the same. */
+export function withReport(summary: Summary, report: Report, openDay: string | null): Summary {
   const { kind, id } = report;
   const known = summary.latest.find(entry => entry.kind === kind);
   const others = summary.latest.filter(entry => entry.kind !== kind);
-  const latest = [...others, known && known.id > id ? known : entryOf(report, path)].sort((a, b) =>
-    compare(a.kind, b.kind),
-  );
-  const past = (summary.history[kind] ?? []).filter(entry => entry.id !== id);
-  const history = [...past, pastOf(report)].sort((a, b) => compare(a.id, b.id)).slice(-mostPast);
+  const latest = [...others, known && known.id > id ? known : entryOf(report)].sort((a, b) => compare(a.kind, b.kind));
   const newest = latest.reduce((a, b) => (a.finishedAt > b.finishedAt ? a : b));
   return capped({
     ...summary,
     platform: newest.id === id ? report.platform : summary.platform,
     status: worstStatus(latest.map(entry => entry.status)),
     updatedAt: newest.finishedAt,
-    latest,
-    history: sortedKeys({ ...summary.history, [kind]: history }),
-    series: withPoints(summary.series, days),
     openDay,
+    latest,
+    history: sortedKeys({ ...summary.history, [kind]: withRun(summary.history[kind], report) }),
   });
 }
 
-function entryLines(record: Record<string, unknown>): string {
-  return Object.entries(record)
-    .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
-    .join(',\n');
-}
-
-function entryOf(report: Report, path: string): Summary['latest'][number] {
+function entryOf(report: Report): Summary['latest'][number] {
   const gravity = (status: string) => ['critical', 'unknown', 'warning', 'ok'].indexOf(status);
   const checks = [...report.checks].sort((a, b) => gravity(a.status) - gravity(b.status));
   return {
     kind: report.kind,
     id: report.id,
     status: report.status,
-    startedAt: report.startedAt,
     finishedAt: report.finishedAt,
-    path,
     runUrl: report.run?.url ?? null,
     error: report.error ? cut(`${report.error.code}: ${report.error.message}`) : null,
     facts: factsOf(report.data),
@@ -147,60 +137,64 @@ function factsOf(data: unknown): Record<string, z.infer<typeof factSchema>> {
   return Object.fromEntries(facts.slice(0, mostFacts));
 }
 
-function pastOf({ id, status, data }: Report): z.infer<typeof pastSchema> {
+function withRun(history: History | undefined, report: Report): History {
+  const measured = Map.groupBy(measuredIn(samplesOf(report).values()), ({ series }) => series);
+  const means = new Map([...measured].map(([series, of]) => [series, meanOf(of.map(({ value }) => value))]));
+  const runs = (history?.runs ?? []).filter(([id]) => id !== report.id);
+  const valuesOf = new Map(
+    runs.map(([id, , , values]) => [id, new Map(values.map((value, at) => [history?.series[at], value]))]),
+  );
+  valuesOf.set(report.id, means);
+
+  const kept = [...runs, [report.id, report.status, verdictOf(report), []] satisfies History['runs'][number]]
+    .sort(([a], [b]) => compare(a, b))
+    .slice(-mostRuns);
+  const all = new Set(
+    kept.flatMap(([id]) =>
+      [...(valuesOf.get(id) ?? [])].flatMap(([name, value]) => (name === undefined || value === null ? [] : [name])),
+    ),
+  );
+  const series = [...all].sort(compare);
+  return {
+    series,
+    runs: kept.map(([id, status, verdict]) => [
+      id,
+      status,
+      verdict,
+      series.map(name => valuesOf.get(id)?.get(name) ?? null),
+    ]),
+  };
+}
+
+function verdictOf({ data }: Report): string | null {
   const verdict = (data as { verdict?: unknown } | null | undefined)?.verdict;
-  return { id, status, ...(typeof verdict === 'string' && { verdict: cut(verdict) }) };
+  return typeof verdict === 'string' ? cut(verdict) : null;
 }
 
-/** The hours of the days that are given are made anew; the others stay. */
-function withPoints(series: Summary['series'], days: ReadonlyMap<string, readonly SampleLine[]>): Summary['series'] {
-  const points = new Map(Object.entries(series).map(([name, list]) => [name, new Map(list)]));
-  for (const lines of days.values()) {
-    for (const [hour, of] of Map.groupBy(lines, line => line.at.slice(0, 13))) {
-      const start = Date.parse(`${hour}:00:00Z`) / 1000;
-      const values = new Map<string, number[]>();
-      for (const line of of) {
-        for (const [name, value] of Object.entries(line.values)) values.set(name, [...(values.get(name) ?? []), value]);
-      }
-      for (const [name, list] of values) {
-        const mean = significant(list.reduce((sum, value) => sum + value, 0) / list.length, 4);
-        points.set(name, (points.get(name) ?? new Map()).set(start, mean));
-      }
-    }
-  }
-  const newest = [...points].map(([name, of]): [string, [number, number][]] => [
-    name,
-    [...of].sort(([a], [b]) => a - b).slice(-mostPoints),
-  ]);
-  return sortedKeys(Object.fromEntries(newest));
+function meanOf(values: readonly number[]): number {
+  return rounded(values.reduce((sum, value) => sum + value, 0) / values.length);
 }
 
-/** Under the cap whatever was measured: shorter lines first, then fewer of them, those that stopped long ago first. */
+/** Under the cap whatever was measured: fewer runs, then no values, then fewer checks. */
 function capped(summary: Summary): Summary {
   let fitted = summary;
   const isTooLarge = () => Buffer.byteLength(formatSummary(fitted)) > mostSummaryBytes;
-  for (let points = mostPoints / 2; isTooLarge() && points >= 6; points /= 2) {
-    const series = Object.entries(fitted.series).map(([name, list]) => [name, list.slice(-Math.floor(points))]);
-    fitted = { ...fitted, series: Object.fromEntries(series) };
-  }
-  for (let past = mostPast / 2; isTooLarge() && past >= 7; past /= 2) {
-    const history = Object.entries(fitted.history).map(([kind, list]) => [kind, list.slice(-Math.floor(past))]);
+  const eachHistory = (change: (history: History) => History) => {
+    const history = Object.entries(fitted.history).map(([kind, of]) => [kind, change(of)]);
     fitted = { ...fitted, history: Object.fromEntries(history) };
+  };
+  for (const most of [24, 12]) {
+    if (isTooLarge()) eachHistory(({ series, runs }) => ({ series, runs: runs.slice(-most) }));
   }
-  while (isTooLarge() && Object.keys(fitted.series).length > 0) {
-    const byAge = Object.entries(fitted.series).sort(
-      ([a, one], [b, other]) => (one.at(-1)?.[0] ?? 0) - (other.at(-1)?.[0] ?? 0) || compare(b, a),
-    );
-    const kept = byAge.slice(Math.max(1, Math.floor(byAge.length / 4)));
-    fitted = { ...fitted, series: sortedKeys(Object.fromEntries(kept)) };
-  }
-  for (let checks = mostChecks / 2; isTooLarge() && checks >= 1; checks /= 2) {
-    const most = Math.floor(checks);
-    const latest = fitted.latest.map(entry => ({
+  if (isTooLarge())
+    eachHistory(({ runs }) => ({ series: [], runs: runs.map(([id, status, verdict]) => [id, status, verdict, []]) }));
+  for (const most of [10, 5, 2, 0]) {
+    if (!isTooLarge()) break;
+    const latest = fitted.latest.map(({ facts, checks, checksLeftOut, ...entry }) => ({
       ...entry,
-      facts: most > 2 ? entry.facts : {},
-      checks: entry.checks.slice(0, most),
-      checksLeftOut: entry.checksLeftOut + Math.max(0, entry.checks.length - most),
+      facts: most > 5 ? facts : {},
+      checks: checks.slice(0, most),
+      checksLeftOut: checksLeftOut + Math.max(0, checks.length - most),
     }));
     fitted = { ...fitted, latest };
   }

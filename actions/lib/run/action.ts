@@ -12,7 +12,7 @@ import { type Finished, type Frame, runOperation } from './operation.ts';
 import { addSecrets } from './terminal.ts';
 
 // The face of lib/run for actions, apart from index.ts: @actions/core takes a fifth of the CLI's start to load.
-export { backupInputs, drillInputs, restoreInputs } from './inputs.ts';
+export { backupInputs, drillInputs, restoreInputs, watchdogInputs } from './inputs.ts';
 
 /** One operation of an action: what it is given, and the outputs that come of its report. */
 export interface Step {

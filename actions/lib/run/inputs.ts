@@ -58,6 +58,11 @@ export const drillInputs = z.strictObject({
   'fail-on-breach': flag(true),
 });
 
+export const watchdogInputs = z.strictObject({
+  config: text,
+  'fail-on-breach': flag(true),
+});
+
 export type InputSchema = z.ZodObject<{ config: typeof text }>;
 
 /**

@@ -36,11 +36,10 @@ export function previousFiring(schedule: Schedule, at: Date): Date | undefined {
 export function longestGapSeconds(schedules: readonly Schedule[], around: Date): number | undefined {
   const from = dayOf(around.getTime()) - 366 * dayMs;
   const to = from + 2 * 366 * dayMs;
-  const instants = schedules.flatMap(schedule => [
-    previousFiring(schedule, new Date(from - 1))?.getTime() ?? [],
-    ...firingsBetween(schedule, from, to),
-    nextFiring(schedule, new Date(to))?.getTime() ?? [],
-  ]);
+  const instants = schedules.flatMap(schedule => {
+    const bounds = [previousFiring(schedule, new Date(from - 1)), nextFiring(schedule, new Date(to))];
+    return [...firingsBetween(schedule, from, to), ...bounds.flatMap(bound => (bound ? [bound.getTime()] : []))];
+  });
   instants.sort((a, b) => a - b);
   // Of several schedules only the last firing before the span, and the first after it, bound a gap.
   const begin = instants.findLastIndex(instant => instant < from);

@@ -97,12 +97,15 @@ export function allowanceOf(
   return gap === undefined ? undefined : Math.max(gap * policy.slack, gap + policy.lateness);
 }
 
-/** Kinds of reports that can show that a job was done. @param kinds those that have a report */
+/** Of the kinds that have a report, those that can show that a job was done. */
 export function reportKindsOf(job: string, kinds: readonly string[]): string[] {
-  if (job.startsWith('drill')) return ['drill.run'];
-  if (job === 'backup') return ['backup.database', 'backup.files', 'backup.all'];
-  if (job.startsWith('backup.')) return [job, 'backup.all'];
-  return kinds.filter(kind => kind === job || kind.startsWith(`${job}.`));
+  return kinds.filter(kind => {
+    if (job.startsWith('drill')) return kind === 'drill.run';
+    // What lists, checks and prunes backups is of this action too, and makes none.
+    if (job === 'backup') return ['backup.database', 'backup.files', 'backup.all'].includes(kind);
+    if (job.startsWith('backup.')) return kind === job || kind === 'backup.all';
+    return kind === job || kind.startsWith(`${job}.`);
+  });
 }
 
 /** Whether a report says that the job was done; what came of it is for its own checks to say. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { OpsError } from '../errors/index.ts';
 import type { GitHub } from '../github/index.ts';
+import { checkedAnswer } from './answer.ts';
 import { workflowsFolder } from './workflows.ts';
 
 /** What GitHub says of one workflow. */
@@ -30,7 +30,7 @@ export interface ScheduledRun {
 export async function fetchWorkflowFacts(github: GitHub, files: readonly string[]): Promise<WorkflowFacts[]> {
   const facts: WorkflowFacts[] = [];
   for await (const item of github.paginate<unknown>('GET /repos/{owner}/{repo}/actions/workflows')) {
-    const workflow = checked(workflowSchema, item);
+    const workflow = checkedAnswer(workflowSchema, item, 'workflows');
     // GitHub lists workflows of its own too, with paths such as dynamic/pages/pages-build-deployment.
     const file = files.find(name => workflow.path === `${workflowsFolder}/${name}`);
     if (file === undefined) continue;
@@ -54,7 +54,7 @@ async function fetchScheduledRuns(github: GitHub, workflowId: number): Promise<S
     exclude_pull_requests: true,
     per_page: runsLookedAt,
   });
-  return checked(runsSchema, data)
+  return checkedAnswer(runsSchema, data, 'runs')
     .workflow_runs.map(run => ({
       id: String(run.id),
       createdAt: new Date(run.created_at),
@@ -79,12 +79,3 @@ const runsSchema = z.looseObject({
     }),
   ),
 });
-
-function checked<T>(schema: z.ZodType<T>, data: unknown): T {
-  const parsed = schema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const what = z.prettifyError(parsed.error).split('\n')[0];
-  throw new OpsError('GITHUB_FAILED', `GitHub's answer about workflows is not as documented: ${what}`, {
-    hint: 'Check GITHUB_API_URL, and https://www.githubstatus.com.',
-  });
-}

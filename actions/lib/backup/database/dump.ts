@@ -20,7 +20,15 @@ import type { DatabaseManifest, Part, Slice } from '../sets/manifest.ts';
 import { type ArchiveKind, creatingRolesOnly, startArchive } from './archive.ts';
 import { type Catalog, readCatalog, type TableFacts } from './catalog.ts';
 import { copyToStdout, partEnd, partPreamble, pinnedSettings, rowsEnd, rowsStart } from './copy-statement.ts';
-import { type Evidence, planFingerprints, takeFingerprint, takeInventory, takeLargeObjects } from './evidence.ts';
+import {
+  type Evidence,
+  planFingerprints,
+  spanSequences,
+  takeFingerprint,
+  takeInventory,
+  takeLargeObjects,
+  takeSequences,
+} from './evidence.ts';
 import { matchingSlices, type PartPlan, planParts } from './plan.ts';
 import { canCompare, isUnchanged } from './unchanged.ts';
 
@@ -41,6 +49,8 @@ export interface DumpOptions {
   base: DatabaseManifest | undefined;
   /** For tests: smaller segments. */
   segmentBytes?: number;
+  /** How long to wait for a table that somebody holds. Default 60. */
+  lockTimeoutSeconds?: number;
   log: Log;
   progress: Progress;
   signal: AbortSignal;
@@ -66,13 +76,13 @@ export interface DumpPlan {
 /**
  * One database into parts, all of one exported snapshot: `jobs` connections copy rows, `pg_dump` of the server's major
  * writes the rest, and what a restore will be compared with is read in the same snapshot.
- * @throws OpsError `PG_*`, `BACKUP_NO_TABLE`, `BACKUP_LOCKED`, `STORAGE_*` of the last destination
+ * @throws OpsError `PG_*`, `BACKUP_NO_TABLE`, `STORAGE_*` of the last destination
  */
 export async function dumpDatabase(options: DumpOptions): Promise<DumpResult> {
   const leader = await connect(options.target, {
     applicationName: 'production-ops backup',
     signal: options.signal,
-    settings: { ...pinnedSettings, lock_timeout: '60s' },
+    settings: { ...pinnedSettings, lock_timeout: `${options.lockTimeoutSeconds ?? 60}s` },
   });
   try {
     await assertHoldsSnapshot(leader, options.target);
@@ -156,9 +166,12 @@ async function dumpInSnapshot(
     level: options.fingerprintLevel,
     fingerprints: [],
     inventory: {},
+    sequences: [],
     largeObjects: { count: 0, hashes: {} },
   };
   let fingerprintQueue: ReturnType<typeof planFingerprints> | undefined;
+
+  const sequencesBefore = await takeSequences(leader, catalog);
 
   const worker = async () => {
     const client = await joinSnapshot(options.target, snapshot.name, signal);
@@ -194,6 +207,8 @@ async function dumpInSnapshot(
     ];
     const made: Part[] = [];
     for (const kind of kinds) made.push(await archivePart(kind, work));
+    // Sequences stand outside of snapshots: what pg_dump has read of each lies between these two.
+    evidence.sequences = spanSequences(sequencesBefore, await takeSequences(leader, catalog));
     evidence.inventory = await takeInventory(leader, catalog);
     if (!catalog.isPartial) evidence.largeObjects = await takeLargeObjects(leader, options.fingerprintLevel);
     return made;
@@ -240,27 +255,35 @@ interface DumpWork {
  * is locked at once, which makes them wait for the end of the backup; one that was rewritten in the moment between
  * snapshot and lock has another file than the snapshot says, and then everything begins anew.
  * https://www.postgresql.org/docs/current/mvcc-caveats.html
- * @throws OpsError `BACKUP_LOCKED`
+ * @throws OpsError `PG_LOCKED`
  */
 async function takeSnapshot(
   leader: pg.Client,
   facts: ServerFacts,
   options: DumpOptions,
 ): Promise<{ snapshot: Snapshot; catalog: Catalog }> {
+  let known: readonly TableFacts[] = [];
   for (let attempt = 1; ; attempt++) {
+    await leader.query(beginSnapshot);
+    // From the second time on, what is known is locked before the snapshot (LOCK takes none), and cannot move again.
+    if (known.length > 0 && !(await lockTables(leader, known))) await leader.query(`rollback; ${beginSnapshot}`);
     const snapshot = await exportSnapshot(leader);
     const catalog = await readCatalog(leader, catalogOptions(facts, options));
-    if (await lockTables(leader, catalog.tables)) return { snapshot, catalog };
+    if ((await lockTables(leader, catalog.tables)) && (await areInPlace(leader, catalog.tables))) {
+      return { snapshot, catalog };
+    }
     await leader.query('rollback');
+    known = catalog.tables;
     options.log.debug(`A table changed its file right after snapshot ${attempt}: taking another one`);
     if (attempt === snapshotAttempts) {
-      throw new OpsError('BACKUP_LOCKED', `Tables were rewritten or dropped after each of ${attempt} snapshots`, {
+      throw new OpsError('PG_LOCKED', `Tables were rewritten or dropped after each of ${attempt} snapshots`, {
         hint: 'Something truncates, rewrites or drops tables all the time; run the backup when it does not.',
       });
     }
   }
 }
 
+const beginSnapshot = 'begin isolation level repeatable read, read only';
 const snapshotAttempts = 10;
 /**
  * A worker that locks a table only when its turn comes may find a migration waiting for the leader's lock, and would
@@ -270,7 +293,7 @@ const snapshotAttempts = 10;
 const locksAhead = 2000;
 const tablesPerLock = 500;
 
-/** Whether every table is locked and still in the file that the snapshot knows. */
+/** Whether every table is there and locked now. */
 async function lockTables(leader: pg.Client, tables: readonly TableFacts[]): Promise<boolean> {
   try {
     for (let at = 0; at < tables.length; at += tablesPerLock) {
@@ -280,12 +303,13 @@ async function lockTables(leader: pg.Client, tables: readonly TableFacts[]): Pro
   } catch (error) {
     const { code } = error as { code?: string };
     if (code === '42P01' || code === '3F000') return false; // dropped or renamed since
-    if (code !== '55P03') throw error;
-    throw new OpsError('BACKUP_LOCKED', `A table could not be read within a minute: ${(error as Error).message}`, {
-      hint: 'A migration holds it, or waits for it; run the backup again when it is done.',
-      cause: error,
-    });
+    throw error;
   }
+  return true;
+}
+
+/** Whether every table is still in the file that the snapshot knows. */
+async function areInPlace(leader: pg.Client, tables: readonly TableFacts[]): Promise<boolean> {
   const { rows } = await leader.query<{ n: string }>(
     `select count(*) as n from pg_catalog.pg_class c where c.oid = any ($1::oid[])
         and c.relfilenode <> 0 and pg_catalog.pg_relation_filenode(c.oid) is distinct from c.relfilenode`,
@@ -295,7 +319,6 @@ async function lockTables(leader: pg.Client, tables: readonly TableFacts[]): Pro
 }
 
 async function exportSnapshot(leader: pg.Client): Promise<Snapshot> {
-  await leader.query('begin isolation level repeatable read, read only');
   const { rows } = await leader.query<{ name: string; at: Date; snapshot: string }>(
     `select pg_export_snapshot() as name, clock_timestamp() as at, txid_current_snapshot()::text as snapshot`,
   );
@@ -309,7 +332,7 @@ async function joinSnapshot(target: PostgresTarget, snapshot: string, signal: Ab
     signal,
     settings: { ...pinnedSettings, lock_timeout: '60s' },
   });
-  await client.query('begin isolation level repeatable read, read only');
+  await client.query(beginSnapshot);
   await client.query(`set transaction snapshot '${snapshot}'`);
   return client;
 }

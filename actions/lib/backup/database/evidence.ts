@@ -19,6 +19,8 @@ export const evidenceSchema = z.strictObject({
   level: z.enum(['sample', 'full']),
   fingerprints: z.array(z.strictObject({ schema: z.string(), name: z.string(), fingerprint })),
   inventory: z.record(z.string(), z.array(z.string())),
+  /** Where each sequence stood before and after pg_dump read it; null: never used. */
+  sequences: z.array(z.strictObject({ name: z.string(), before: z.string().nullable(), after: z.string().nullable() })),
   largeObjects: z.strictObject({ count: z.int(), hashes: z.record(z.string(), z.string()) }),
 });
 export type Evidence = z.infer<typeof evidenceSchema>;
@@ -114,14 +116,13 @@ const userSchema = `n.nspname not in ('pg_catalog', 'information_schema') and n.
 /** $1: relations that are not in the set. */
 const isKept = (oid: string) => `${oid} <> all ($1::oid[])`;
 
+/** Text of SQL_ASCII is any bytes, of which a client that speaks UTF-8 can be told only in escapes. */
+const readable = (text: string) =>
+  `case when getdatabaseencoding() = 'SQL_ASCII' then encode(convert_to(${text}, 'SQL_ASCII'), 'escape') else ${text} end`;
+
 /** One line per object, in terms that a restore must reproduce. */
 const inventoryQueries: Readonly<Record<string, string>> = {
   extensions: `select extname as line from pg_extension where extname <> 'plpgsql' and $1::oid[] is not null`,
-  sequences: `select format('%I.%I', s.schemaname, s.sequencename) || ' last=' || coalesce(s.last_value::text, 'never used') as line
-                from pg_sequences s join pg_namespace n on n.nspname = s.schemaname
-                join pg_class c on c.relnamespace = n.oid and c.relname = s.sequencename
-                left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
-               where ${userSchema} and ${isKept('coalesce(d.refobjid, c.oid)')} and ${notOfExtension('pg_class', 'c.oid')}`,
   tables: `select format('%I.%I %s', n.nspname, c.relname, c.relkind) as line from pg_class c join pg_namespace n on n.oid = c.relnamespace
             where c.relkind in ('r', 'p', 'v', 'm', 'f') and ${userSchema} and ${notOfExtension('pg_class', 'c.oid')} and ${isKept('c.oid')}`,
   populated: `select format('%I.%I', n.nspname, c.relname) || case when c.relispopulated then ' populated' else ' empty' end as line
@@ -156,9 +157,10 @@ export async function takeInventory(client: pg.Client, scope: InventoryScope): P
   const inventory: Record<string, string[]> = {};
   for (const [name, sql] of Object.entries(inventoryQueries)) {
     if (scope.isPartial && notInPartialSets.has(name)) continue;
-    const { rows } = await client.query<{ line: string }>(`select line from (${sql}) i order by line collate "C"`, [
-      scope.leftOut,
-    ]);
+    const { rows } = await client.query<{ line: string }>(
+      `select ${readable('line')} as line from (${sql}) i order by i.line collate "C"`,
+      [scope.leftOut],
+    );
     inventory[name] = rows.map(row => row.line);
   }
   return inventory;
@@ -180,6 +182,59 @@ export function compareInventory(
   }
   return findings;
 }
+
+export type SequenceState = { name: string; last: string | null };
+
+export async function takeSequences(
+  client: pg.Client,
+  scope: Pick<InventoryScope, 'leftOut'>,
+): Promise<SequenceState[]> {
+  const { rows } = await client.query<SequenceState>(
+    `select format('%I.%I', s.schemaname, s.sequencename) as name, s.last_value::text as last
+       from pg_sequences s join pg_namespace n on n.nspname = s.schemaname
+       join pg_class c on c.relnamespace = n.oid and c.relname = s.sequencename
+       left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+      where ${userSchema} and ${isKept('coalesce(d.refobjid, c.oid)')} and ${notOfExtension('pg_class', 'c.oid')}
+      order by 1`,
+    [scope.leftOut],
+  );
+  return rows;
+}
+
+/** A sequence that was dropped meanwhile is not in the set either, or pg_dump would have failed. */
+export function spanSequences(
+  before: readonly SequenceState[],
+  after: readonly SequenceState[],
+): Evidence['sequences'] {
+  const later = new Map(after.map(sequence => [sequence.name, sequence]));
+  return before.flatMap(({ name, last }) => {
+    const then = later.get(name);
+    return then ? [{ name, before: last, after: then.last }] : [];
+  });
+}
+
+/** A restored sequence must stand where pg_dump found it: between the two values, which are one on a quiet server. */
+export function compareSequences(expected: Evidence['sequences'], found: readonly SequenceState[]): string[] {
+  const there = new Map(found.map(sequence => [sequence.name, sequence]));
+  return expected.flatMap(({ name, before, after }) => {
+    const sequence = there.get(name);
+    if (!sequence) return [`sequence ${name} is missing`];
+    const { last } = sequence;
+    if (last === before || last === after || isBetween(last, before, after)) return [];
+    const span = before === after ? shown(before) : `${shown(before)} to ${shown(after)}`;
+    return [`sequence ${name} stands at ${shown(last)}, and stood at ${span}`];
+  });
+}
+
+/** From never used to used there is no lower bound. */
+function isBetween(last: string | null, before: string | null, after: string | null): boolean {
+  if (before === after || last === null) return false;
+  if (before === null || after === null) return true;
+  const [low, high] = [BigInt(before), BigInt(after)].sort((a, b) => (a < b ? -1 : 1));
+  return low! <= BigInt(last) && BigInt(last) <= high!;
+}
+
+const shown = (last: string | null) => last ?? 'never used';
 
 const sampledLargeObjects = 100;
 

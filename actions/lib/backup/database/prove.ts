@@ -4,7 +4,15 @@ import type { Progress } from '../../log/index.ts';
 import { connect, type PostgresTarget, pgError, quoteQualified } from '../../postgres/index.ts';
 import type { DatabaseManifest } from '../sets/manifest.ts';
 import { pinnedSettings } from './copy-statement.ts';
-import { compareFingerprint, compareInventory, type Evidence, takeInventory, takeLargeObjects } from './evidence.ts';
+import {
+  compareFingerprint,
+  compareInventory,
+  compareSequences,
+  type Evidence,
+  takeInventory,
+  takeLargeObjects,
+  takeSequences,
+} from './evidence.ts';
 
 export interface ProveOptions {
   target: PostgresTarget;
@@ -69,6 +77,7 @@ export async function compareRestored(options: ProveOptions): Promise<Comparison
   try {
     const isPartial = evidence.inventory.functions === undefined;
     findings.push(...compareInventory(evidence.inventory, await takeInventory(client, { leftOut: [], isPartial })));
+    findings.push(...compareSequences(evidence.sequences, await takeSequences(client, { leftOut: [] })));
     findings.push(...(await compareLargeObjects(client, evidence)));
     const assertions = await runAssertions(client, options);
     findings.push(
@@ -80,7 +89,10 @@ export async function compareRestored(options: ProveOptions): Promise<Comparison
       rowsCompared,
       hashedWhole: evidence.fingerprints.filter(f => f.fingerprint.kind === 'full').length,
       hashedSample: evidence.fingerprints.filter(f => f.fingerprint.kind === 'sample').length,
-      objectsCompared: Object.values(evidence.inventory).reduce((sum, lines) => sum + lines.length, 0),
+      objectsCompared: Object.values(evidence.inventory).reduce(
+        (sum, lines) => sum + lines.length,
+        evidence.sequences.length,
+      ),
       assertions,
     };
   } finally {
