@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import type { Config, SecretValues } from '../config/index.ts';
 import { createGitHub, type GitHub } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
-import { type Report, reportPath } from '../reports/index.ts';
+import { type Report, reportPath, reportUrl } from '../reports/index.ts';
 import { type AlertMemory, createDirectoryMemory } from './memory.ts';
 import type { Subject } from './policy.ts';
 import { type AlertSync, syncAlerts } from './sync.ts';
@@ -86,12 +86,10 @@ function reportUrlOf({ config, secrets }: AnnounceFrame): (kind: string, id: str
   // The folder may lie outside of what is committed.
   const folder = config.reports.path.replace(/^\.\/+|\/+$/g, '');
   if (!repository || folder.startsWith('/') || folder.split('/').includes('..')) return () => undefined;
-  return (kind, id) => {
-    if (id === '') return undefined;
-    const path = `${folder}/${reportPath({ kind, id })}`.split('/').map(encodeURIComponent).join('/');
-    // HEAD is the default branch, whatever it is called.
-    return `${server}/${repository}/blob/${encodeURIComponent(config.reports.branch ?? 'HEAD')}/${path}`;
-  };
+  // HEAD is the default branch, whatever it is called.
+  const branch = config.reports.branch ?? 'HEAD';
+  return (kind, id) =>
+    id === '' ? undefined : reportUrl(server, repository, branch, `${folder}/${reportPath({ kind, id })}`);
 }
 
 /** One refusal fails everything behind it with the same words. */

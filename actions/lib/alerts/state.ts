@@ -61,7 +61,7 @@ export const alertStateSchema = z.strictObject({
 });
 export type AlertState = z.infer<typeof alertStateSchema>;
 
-const markerSchema = z.object({ v: z.literal(1), key: z.string(), state: z.unknown() });
+const markerSchema = z.object({ v: z.literal(1), key: z.string(), state: z.unknown().optional() });
 
 /** `<!-- ops-alert {"v":1,"key":"drill.rpo shop","state":{…}} -->` */
 export function encodeMarker(state: AlertState): string {
@@ -80,7 +80,7 @@ export function encodeMarker(state: AlertState): string {
  * read somewhere and that stands further down cannot pass for one. `state` is null when somebody damaged it.
  */
 export function decodeMarker(body: string): { key: string; state: AlertState | null } | undefined {
-  const json = /^<!-- ops-alert (\{.*\}) -->\s*$/.exec(body.split('\n', 1)[0]!)?.[1];
+  const json = /^<!-- ops-alert (\{.*\}) -->\s*$/s.exec(body.split('\n', 1)[0]!)?.[1];
   if (json === undefined) return undefined;
   let content: unknown;
   try {

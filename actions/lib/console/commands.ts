@@ -1,3 +1,4 @@
+import { alertListOperation, alertSyncOperation } from '../alerts/index.ts';
 import {
   backupAllOperation,
   backupDatabaseOperation,
@@ -18,6 +19,7 @@ import type { ExitCode } from '../errors/index.ts';
 import { OpsError } from '../errors/index.ts';
 import type { Operation } from '../reports/index.ts';
 import { runInTerminal, type TerminalOptions } from '../run/index.ts';
+import { watchdogOperation } from '../watchdog/index.ts';
 import type { Arguments, Option } from './arguments.ts';
 
 export interface Command {
@@ -108,6 +110,36 @@ export const commands: readonly Command[] = [
     },
     run: (args, terminal) =>
       runInTerminal(drillOperation, { ...rest(args), id: args.value('set') ?? 'latest' }, terminal),
+  },
+  {
+    name: 'alerts list',
+    help: 'The alerts that are open, gravest first (GITHUB_TOKEN, GITHUB_REPOSITORY)',
+    options: {},
+    run: (_args, terminal) => runInTerminal(alertListOperation, {}, terminal),
+  },
+  {
+    name: 'alerts sync',
+    help: 'Make issues and webhook agree with the latest reports',
+    options: { 'dry-run': dryRun },
+    run: (args, terminal) => runInTerminal(alertSyncOperation, { dryRun: args.flag('dry-run') }, terminal),
+  },
+  {
+    name: 'watchdog',
+    help: 'Find what did not happen: overdue backups and drills, schedules that are off',
+    options: {
+      reports: {
+        type: 'value',
+        placeholder: '<where>',
+        choices: ['github', 'directory'],
+        help: 'Read reports from there; default: GitHub when there is a token',
+      },
+    },
+    run: (args, terminal) =>
+      runInTerminal(
+        watchdogOperation,
+        { reports: args.value('reports') as 'github' | 'directory' | undefined },
+        terminal,
+      ),
   },
 ];
 

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path/posix';
 import { OpsError } from '../errors/index.ts';
-import { formatBytes, formatCount } from '../log/index.ts';
+import { formatCount } from '../log/index.ts';
 import { type Report, reportSchema } from './report.ts';
 import {
   type DailyDay,
@@ -227,12 +227,13 @@ const mostFileBytes = 1_000_000;
 const mostEntries = 3_000;
 
 async function checkSizes(files: ReadonlyMap<string, string>, report: Report, shelf: Shelf): Promise<void> {
-  for (const [name, text] of files) {
+  // The report first: when it is too large, its copy is as well.
+  for (const [name, text] of [...files].reverse()) {
     const bytes = Buffer.byteLength(text);
     if (bytes <= mostFileBytes) continue;
     throw new OpsError(
       'REPORT_SIZE',
-      `${name} would have ${formatBytes(bytes)}; the limit is ${formatBytes(mostFileBytes)}`,
+      `${name} would have ${formatCount(bytes)} bytes; the limit is ${formatCount(mostFileBytes)}`,
       {
         hint: name.startsWith('metrics/')
           ? 'Measure fewer series, or less often.'

@@ -45,6 +45,7 @@ export function quantileOf({ zeros, positive, negative }: Histogram, quantile: n
     ...sorted(positive).map(([bucket, count]): [number, number] => [middleOf(bucket), count]),
   ];
   const total = ascending.reduce((sum, [, count]) => sum + count, 0);
+  if (total === 0) return Number.NaN;
   let left = Math.floor(Math.min(1, Math.max(0, quantile)) * (total - 1));
   for (const [value, count] of ascending) {
     if (left < count) return value;

@@ -84,7 +84,7 @@ export function formatSummary({ latest, history, ...head }: Summary): string {
 
 /**
  * Filled up with spaces to a multiple of 2 KiB: git looks for a version to store the difference to among those of like
- * size, so that of one size the neighbours in time are found. A third less to store.
+ * size, so that of one size the neighbours in time are found. An eighth less to store.
  */
 function padded(text: string): string {
   const rest = (Buffer.byteLength(text) + 1) % paddingBytes;

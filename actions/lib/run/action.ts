@@ -1,14 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { relative, resolve } from 'node:path';
+import { isAbsolute, relative } from 'node:path';
 import * as core from '@actions/core';
 import { z } from 'zod';
 import { type Environment, loadConfig, secretVariables } from '../config/index.ts';
 import { ExitCode, type OpsError, toOpsError } from '../errors/index.ts';
 import { createLog, createProgress, type LogLevel, noProgress, Secrets } from '../log/index.ts';
-import { createDirectoryStore, type Operation, type Report, type Status, worstStatus } from '../reports/index.ts';
-import { lastCronInstant } from './cron.ts';
+import { type Operation, type Report, reportUrl, type Status, worstStatus } from '../reports/index.ts';
+import { previousFiring } from '../schedule/index.ts';
 import { type InputSchema, loadInputs } from './inputs.ts';
 import { type Finished, type Frame, runOperation } from './operation.ts';
+import { publishing } from './publishing.ts';
 import { addSecrets } from './terminal.ts';
 
 // The face of lib/run for actions, apart from index.ts: @actions/core takes a fifth of the CLI's start to load.
@@ -55,11 +56,13 @@ export async function runAction<Schema extends InputSchema>(
   let failure: OpsError | undefined;
   let isBreachFailure = true;
   let workspace = process.cwd();
+  let branch: string | undefined;
   try {
     const inputs = loadInputs(schema);
     isBreachFailure = !('fail-on-breach' in inputs) || inputs['fail-on-breach'] !== false;
     const frame = actionFrame(env, inputs.config as string | undefined, secrets);
     workspace = frame.cwd;
+    branch = frame.loaded.config.reports.branch;
     for (const next of stepsFor(inputs, env)) {
       const finished = await next.run(frame);
       done.push({ step: next, finished });
@@ -75,7 +78,7 @@ export async function runAction<Schema extends InputSchema>(
   const exitCode = failure?.exitCode ?? done.at(-1)?.finished.exitCode ?? ExitCode.ok;
   const status = failure ? 'critical' : worstStatus(done.map(({ finished }) => finished.report.status));
   await writeSummary(secrets.redact(summaryOf(done, failure)), env);
-  setOutputs(done, { status, exitCode, workspace, secrets });
+  setOutputs(done, { status, exitCode, workspace, branch, secrets });
   process.exitCode = exitCode === ExitCode.breached && !isBreachFailure ? ExitCode.ok : exitCode;
 }
 
@@ -86,18 +89,20 @@ function actionFrame(env: Environment, configFile: string | undefined, secrets: 
   const loaded = loadConfig({ env: isDebug ? { ...env, LOG_LEVEL: 'debug' } : env, cwd, file: configFile });
   const { config } = loaded;
   const now = () => new Date();
+  const signal = cancellation();
+  const log = createLog({ ...config.log, secrets, write: (line, level) => writeLine(line, level, isDebug) });
   return {
     loaded,
     secrets,
-    log: createLog({ ...config.log, secrets, write: (line, level) => writeLine(line, level, isDebug) }),
+    log,
     progress:
       config.log.format === 'json'
         ? noProgress
         : createProgress({ stream: { write: text => process.stdout.write(inert(secrets.redact(text))) } }),
-    signal: cancellation(),
+    signal,
     now,
     cwd,
-    store: createDirectoryStore(resolve(cwd, config.reports.path)),
+    ...publishing({ loaded, cwd, log, signal, now }),
     trigger: triggerOf(env, now()),
     run: runOf(env),
   };
@@ -145,8 +150,17 @@ function cancellation(): AbortSignal {
 function triggerOf(env: Environment, now: Date): Report['trigger'] {
   const event = env.GITHUB_EVENT_NAME || 'unknown';
   const cron = event === 'schedule' ? scheduleOf(env.GITHUB_EVENT_PATH) : undefined;
-  const scheduledFor = cron === undefined ? undefined : lastCronInstant(cron, now);
+  const scheduledFor = cron === undefined ? undefined : lastFiring(cron, now);
   return { event, ...(scheduledFor && { scheduledFor: scheduledFor.toISOString() }) };
+}
+
+/** A line that only GitHub understands costs the report a field, not the run. */
+function lastFiring(cron: string, now: Date): Date | undefined {
+  try {
+    return previousFiring({ cron }, now);
+  } catch {
+    return undefined;
+  }
 }
 
 function scheduleOf(eventPath: string | undefined): string | undefined {
@@ -210,16 +224,23 @@ export function fitSummary(markdown: string, url: string): string {
 
 function setOutputs(
   done: readonly { step: Step; finished: Finished<unknown> }[],
-  of: { status: Status; exitCode: ExitCode; workspace: string; secrets: Secrets },
+  of: { status: Status; exitCode: ExitCode; workspace: string; branch: string | undefined; secrets: Secrets },
 ): void {
   const path = done[0]?.finished.reportPath;
   const outputs: Record<string, string> = {
     status: of.status,
     'exit-code': String(of.exitCode),
-    'report-path': path === undefined ? '' : relative(of.workspace, path),
+    'report-path': path === undefined ? '' : isAbsolute(path) ? relative(of.workspace, path) : path,
+    'report-url': path === undefined || isAbsolute(path) ? '' : pageOf(path, of.branch),
   };
   for (const { step: each, finished } of done) Object.assign(outputs, each.outputs(finished.report));
   for (const [name, value] of Object.entries(outputs)) core.setOutput(name, of.secrets.redact(value));
+}
+
+/** The page of a report that was committed; HEAD is the default branch, whatever it is called. */
+function pageOf(path: string, branch = 'HEAD'): string {
+  const { GITHUB_SERVER_URL: server = 'https://github.com', GITHUB_REPOSITORY: repository = '' } = process.env;
+  return reportUrl(server, repository, branch, path);
 }
 
 function withHint(error: OpsError): string {

@@ -22,6 +22,8 @@ export interface Frame {
   now: () => Date;
   cwd: string;
   store: ReportStore;
+  /** Turns a stored report into alerts. Runs from a terminal announce nothing: a person is looking. */
+  announce?: (report: Report) => Promise<void>;
   trigger: Report['trigger'];
   run: Report['run'];
 }
@@ -81,6 +83,8 @@ export async function runOperation<Input, Data>(
   });
   const isStored = outcome?.isDryRun !== true && error?.exitCode !== ExitCode.usage;
   const reportPath = isStored ? await frame.store.save(report) : undefined;
+  // Only what is recorded is announced; what cannot be announced now is by the next run.
+  if (isStored) await frame.announce?.(report);
   return { report, reportPath, error, exitCode: exitCodeOf(report, error) };
 }
 

@@ -1,2 +1,3 @@
-export { type WatchdogData, type WatchdogInput, watchdogOperation } from './operation.ts';
+export type { WatchdogData } from './data.ts';
+export { type WatchdogInput, watchdogOperation } from './operation.ts';
 export { createDirectoryReader, createGitHubReader, type ReportReader } from './report-reader.ts';

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
-import { z } from 'zod';
 import { nearest } from '../config/index.ts';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { createGitHub, type GitHub } from '../github/index.ts';
-import { formatDuration } from '../log/index.ts';
-import { type Check, type Operation, type Report, statusSchema, worstStatus } from '../reports/index.ts';
+import { type Check, type Operation, worstStatus } from '../reports/index.ts';
+import { type WatchdogData, watchdogDataSchema } from './data.ts';
 import {
   allowanceOf,
   type Expectations,
@@ -19,39 +18,8 @@ import { type JobFacts, judgeJob, judgeRun, judgeSchedule, type ScheduleFacts } 
 import { newestThat } from './newest.ts';
 import { createDirectoryReader, createGitHubReader, type ReportReader } from './report-reader.ts';
 import { fetchWorkflowFacts, type WorkflowFacts } from './scheduler.ts';
+import { watchdogLines, watchdogSummary } from './text.ts';
 import { type FoundWorkflows, fetchWorkflows, readWorkflows, workflowsFolder } from './workflows.ts';
-
-const seconds = z.number().min(0).nullable();
-const dataSchema = z.strictObject({
-  /** What the workflows promise, and the newest report that shows it. */
-  jobs: z.array(
-    z.strictObject({
-      name: z.string(),
-      workflow: z.string(),
-      status: statusSchema,
-      allowanceSeconds: seconds,
-      reportId: z.string().nullable(),
-      ageSeconds: seconds,
-      /** Only for drills: the newest that proved its set. */
-      provedReportId: z.string().nullable(),
-      provedAgeSeconds: seconds,
-    }),
-  ),
-  /** Empty when GitHub could not be asked. */
-  schedules: z.array(
-    z.strictObject({
-      workflow: z.string(),
-      status: statusSchema,
-      state: z.string().nullable(),
-      allowanceSeconds: seconds,
-      lastScheduledRunAt: z.iso.datetime().nullable(),
-      lastConclusion: z.string().nullable(),
-    }),
-  ),
-  /** Null when no URL is set. */
-  heartbeat: z.strictObject({ failure: z.string().nullable() }).nullable(),
-});
-export type WatchdogData = z.infer<typeof dataSchema>;
 
 export interface WatchdogInput {
   /** Where reports are read. Default: from GitHub when there is a token, which sees those of every run; else the folder. */
@@ -64,7 +32,7 @@ export interface WatchdogInput {
  */
 export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
   kind: 'watchdog.run',
-  dataSchema,
+  dataSchema: watchdogDataSchema,
   async execute(input, context) {
     const github = openGitHub(context);
     const expectations = expect(await findWorkflows(context, github), context);
@@ -91,8 +59,8 @@ export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
     checks.push(...(await beat(checks, context, data)));
     return { data, checks };
   },
-  lines,
-  summary,
+  lines: watchdogLines,
+  summary: watchdogSummary,
 };
 
 function openGitHub({ secrets, log, signal }: OpsContext): GitHub | undefined {
@@ -272,55 +240,4 @@ async function beat(checks: readonly Check[], context: OpsContext, data: Watchdo
           : `The heartbeat was not received: ${failure}. When this lasts, the service outside raises its alarm; check WATCHDOG_HEARTBEAT_URL`,
     },
   ];
-}
-
-function lines({ checks, data }: Report<WatchdogData>): string[] {
-  if (!data) return [];
-  const missing = checks.filter(check => check.status !== 'ok');
-  return [
-    missing.length === 0
-      ? `Nothing is missing: ${counted(data)}`
-      : `MISSING: ${missing.length} of ${checks.length} checks`,
-    ...missing.map(check => `  ${check.status === 'unknown' ? 'NOT KNOWN' : check.status}: ${check.message}`),
-    ...data.jobs.map(
-      job => `  ${job.name} (${job.workflow}): ${ageText(job.ageSeconds)}, allowed ${ageText(job.allowanceSeconds)}`,
-    ),
-  ];
-}
-
-function summary({ checks, data, error }: Report<WatchdogData>): string {
-  if (!data) return `## Watchdog failed to run\n\n${error?.message ?? ''}\n\n${error?.hint ?? ''}\n`;
-  const missing = checks.filter(check => check.status !== 'ok');
-  return [
-    missing.length === 0 ? '## Nothing is missing' : `## Missing: ${missing.length} of ${checks.length} checks`,
-    '',
-    ...missing.map(check => `- ${mark(check.status)} ${check.message}`),
-    '',
-    '| job | workflow | newest report | allowed | proved |',
-    '|---|---|---|---|---|',
-    ...data.jobs.map(
-      job =>
-        `| ${mark(job.status)} ${job.name} | ${job.workflow} | ${ageText(job.ageSeconds)} | ${ageText(job.allowanceSeconds)} | ${job.name.startsWith('drill') ? ageText(job.provedAgeSeconds) : ''} |`,
-    ),
-    '',
-    '| schedule | state | last scheduled run | ended |',
-    '|---|---|---|---|',
-    ...data.schedules.map(
-      schedule =>
-        `| ${mark(schedule.status)} ${schedule.workflow} | ${schedule.state ?? 'unknown to GitHub'} | ${schedule.lastScheduledRunAt ?? 'never'} | ${schedule.lastConclusion ?? '–'} |`,
-    ),
-    '',
-  ].join('\n');
-}
-
-function counted({ jobs, schedules }: WatchdogData): string {
-  return `${jobs.length} jobs have recent reports, ${schedules.length} schedules run`;
-}
-
-function ageText(age: number | null): string {
-  return age === null ? 'never' : formatDuration(age);
-}
-
-function mark(status: Check['status']): string {
-  return { ok: '✅', warning: '⚠️', critical: '❌', unknown: '❔' }[status];
 }

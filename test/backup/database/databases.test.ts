@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { backupOneDatabase, databaseTargets } from '../../../actions/lib/backup/backup-database.ts';
 import { proveSet } from '../../../actions/lib/backup/prove-set.ts';
-import { openWorld, type World } from '../harness.ts';
+import { failureOf, openWorld, type World } from '../harness.ts';
 import { describeDatabase } from './reference.ts';
 
 let world: World;
@@ -33,7 +33,7 @@ describe('encodings and locales', () => {
     expect(await describeDatabase(world, target)).toEqual(await describeDatabase(world, source));
     // Into UTF8 the text is converted on its way.
     const converted = await world.restore(manifest, { target: await world.emptyDatabase() });
-    expect(await world.query(converted.target, 'select * from "Größe" order by 1 collate "C"')).toEqual([
+    expect(await world.query(converted.target, 'select * from "Größe" order by "Straße" collate "C"')).toEqual([
       { Straße: '\u00a0' },
       { Straße: 'é' },
       { Straße: 'ÿþ' },
@@ -107,7 +107,11 @@ test('every database of the server in one run, whatever its name', async () => {
 
 describe('what is included and excluded', () => {
   const sql = `
-    create schema app; create schema "Odd.Schema"; create function app.f() returns int language sql as 'select 1';
+    create schema app; create schema "Odd.Schema"; create type app.status as enum ('new'); create extension citext;
+    create table app.events (id int, at int, s app.status default 'new') partition by range (at); create table app.events_1 partition of app.events for values from (0) to (10);
+    create table public.events_2 partition of app.events for values from (10) to (20) partition by range (at); create table app.deep partition of public.events_2 default; insert into app.events select g, g from generate_series(0, 19) g;
+    create function app.touch() returns trigger language plpgsql as $$ begin return new; end $$; create trigger touch before insert on app.events for each row execute function app.touch();
+    create function app.f() returns int language sql as 'select 1';
     create table app.orders (id serial primary key, v text); insert into app.orders (v) select 'o' from generate_series(1, 10) g;
     create table app.order_items (id int primary key, o int references app.orders); insert into app.order_items select g, g from generate_series(1, 10) g;
     create table app.audit_2024 (x int); insert into app.audit_2024 values (1); create table app.audit_2025 (x int); insert into app.audit_2025 values (1);
@@ -132,12 +136,12 @@ describe('what is included and excluded', () => {
     return { manifest: made.manifest, target, relations: relations.map(row => row.name), rows };
   };
 
-  test('tables without their rows, by pattern', async () => {
+  test('tables without their rows, by pattern; a partitioned one with its partitions', async () => {
     const { relations, rows, target } = await setOf({
-      excludeTableData: ['app.audit_*', 'public.orders', '"Odd.Schema"."a*b"'],
+      excludeTableData: ['app.audit_*', 'public.orders', '"Odd.Schema"."a*b"', 'app.events'],
     });
     expect(relations).toEqual(
-      expect.arrayContaining(['app.audit_2024', 'app.audit_2025', 'public.orders', 'Odd.Schema.a*b']),
+      expect.arrayContaining(['app.audit_2024', 'app.audit_2025', 'public.orders', 'Odd.Schema.a*b', 'app.deep']),
     );
     expect(rows).toEqual({ 'app.orders': 10, 'app.order_items': 10, 'Odd.Schema.aXb': 1, 'Odd.Schema.q"q': 1 });
     expect(await world.query(target, `select count(*)::int as n from app.audit_2024`)).toEqual([{ n: 0 }]);
@@ -145,7 +149,7 @@ describe('what is included and excluded', () => {
 
   test('without some tables, by pattern; a name alone means every schema', async () => {
     const { relations } = await setOf({
-      excludeTables: ['app.audit_202?', '"Odd.Schema"."q""q"', '"Odd.Schema"."a*b"'],
+      excludeTables: ['app.audit_202?', '"Odd.Schema"."q""q"', '"Odd.Schema"."a*b"', 'events'],
     });
     expect(relations).toEqual([
       'Odd.Schema.aXb',
@@ -158,15 +162,48 @@ describe('what is included and excluded', () => {
     ]);
   });
 
-  test('only some tables', async () => {
-    const { relations, manifest } = await setOf({ includeTables: ['orders', '"Odd.Schema".*'] });
+  test('without a table that others refer to: its views and the foreign keys to it go along', async () => {
+    const { relations, manifest, target } = await setOf({ excludeTables: ['app.orders'] });
+    expect(relations).not.toContain('app.orders');
+    expect(relations).toContain('app.order_items');
+    expect(manifest.warnings).toEqual([
+      'app.all_orders is not in the set: it reads or inherits from a table that was left out',
+      'app.counted is not in the set: it reads or inherits from a table that was left out',
+    ]);
+    expect(await world.query(target, `select count(*)::int as n from app.order_items`)).toEqual([{ n: 10 }]);
+    expect(await world.query(target, `select 1 from pg_constraint where contype = 'f'`)).toEqual([]);
+    expect(manifest.database.leftOutForeignKeys).toHaveLength(1);
+  });
+
+  test('only some tables, with the types, functions and schemas that they need', async () => {
+    const { relations, manifest, rows } = await setOf({ includeTables: ['orders', '"Odd.Schema".*', 'app.events'] });
     expect(relations.filter(name => !name.endsWith('_seq'))).toEqual([
       'Odd.Schema.a*b',
       'Odd.Schema.aXb',
       'Odd.Schema.q"q',
+      'app.deep',
+      'app.events_1',
       'app.orders',
       'public.orders',
     ]);
+    expect(rows).toMatchObject({ 'app.deep': 10, 'app.events_1': 10 });
     expect(manifest.parts.map(part => part.role)).not.toContain('blobs');
+    expect(manifest.warnings).toEqual([]);
+  });
+
+  test('what matches nothing: an error for what to take, a warning for what to leave', async () => {
+    const source = await world.database('unmatched', 'create table here (x int)');
+    const withPatterns = (database: Record<string, string[]>) =>
+      world.backup(source, { config: { backup: { database } } });
+    expect(await failureOf(withPatterns({ includeTables: ['here', 'Here', '*.x'] }))).toMatchObject({
+      code: 'BACKUP_NO_TABLE',
+      exitCode: 2,
+      message: expect.stringMatching(/'Here', '\*\.x'/),
+    });
+    const { manifest } = await withPatterns({ excludeTables: ['there'], excludeTableData: ['public.her'] });
+    expect(manifest.warnings).toEqual([
+      `No table matches the exclusion 'there'`,
+      `No table matches the exclusion 'public.her'`,
+    ]);
   });
 });

@@ -51,7 +51,7 @@ describe('roles', () => {
     const target = await newDatabase();
     expect(await failureOf(world.restore(manifest, { target }))).toMatchObject({
       code: 'RESTORE_ROLE',
-      exit: 'usage',
+      exitCode: 2,
       message: expect.stringMatching(/Odd "Role" é, app_owner, app_reader/),
       hint: expect.stringMatching(/--roles.*--no-owner/),
     });
@@ -128,7 +128,7 @@ describe('a target that is not empty', () => {
     const before = await describeDatabase(world, target);
     expect(await failureOf(world.restore(manifest, { target }))).toMatchObject({
       code: 'RESTORE_NOT_EMPTY',
-      exit: 'usage',
+      exitCode: 2,
       hint: expect.stringContaining('--force'),
     });
     expect(await describeDatabase(world, target)).toEqual(before);
@@ -164,9 +164,12 @@ describe('parts of a set', () => {
       ),
     ).toEqual([{ orders: 0, items: 100, secret: 1 }]);
     expect(await world.query(target, `select conname from pg_constraint where contype = 'f'`)).toEqual([]);
-    expect(await world.query(target, `select conname from pg_constraint where contype = 'p' order by 1`)).toHaveLength(
-      2,
-    );
+    expect(
+      await world.query(
+        target,
+        `select conname from pg_constraint where contype = 'p' and conrelid >= 16384 order by 1`,
+      ),
+    ).toHaveLength(2);
   });
 
   test('a pattern that matches nothing is an error before anything happens', async () => {
@@ -181,7 +184,7 @@ describe('parts of a set', () => {
 
 test('a set of a later major is refused', async () => {
   const later = { ...manifest, database: { ...manifest.database, major: world.server.major + 1 } };
-  expect(await failureOf(world.restore(later))).toMatchObject({ code: 'RESTORE_MAJOR', exit: 'usage' });
+  expect(await failureOf(world.restore(later))).toMatchObject({ code: 'RESTORE_MAJOR', exitCode: 2 });
 });
 
 test('tables in a tablespace that the target lacks go to its default one, and it says so', async () => {

@@ -40,7 +40,6 @@ export function archiveArguments(kind: ArchiveKind, snapshot: string, catalog: C
     '--no-blobs',
     ...pgDumpPatterns(catalog.withoutData).map(pattern => `--exclude-table-data=${pattern}`),
     ...pgDumpPatterns(catalog.excluded).map(pattern => `--exclude-table=${pattern}`),
-    ...pgDumpPatterns(catalog.included).map(pattern => `--table=${pattern}`),
   ];
 }
 

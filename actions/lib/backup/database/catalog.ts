@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import type pg from 'pg';
-import { OpsError } from '../../errors/index.ts';
 import { quoteIdent, quoteQualified } from '../../postgres/index.ts';
-import { compilePatterns } from './patterns.ts';
+import { type Relation, type RelationLinks, selectRelations } from './selection.ts';
 
 /** A table whose rows a backup copies: ordinary tables and leaf partitions. */
 export interface TableFacts {
@@ -42,11 +41,11 @@ export interface Catalog {
   withoutData: { schema: string; name: string }[];
   /** For `pg_dump --exclude-table`. */
   excluded: { schema: string; name: string }[];
-  /** For `pg_dump --table`; empty: all. */
-  included: { schema: string; name: string }[];
   /** Relations that are not in the set at all, as oids: what hangs on them cannot be expected of a restore. */
   leftOut: string[];
-  /** Include patterns were given: only tables are in the set, no functions and extensions. */
+  /** Foreign keys of tables in the set to tables that are not, as oids: pg_dump writes them, and no restore could make them. */
+  leftOutForeignKeys: string[];
+  /** Include patterns were given: large objects, which belong to no table, are not in the set. */
   isPartial: boolean;
   /** Roles that own or may use something in this database; the bootstrap superuser is pinned and never among them. */
   roles: string[];
@@ -56,16 +55,11 @@ export interface Catalog {
   largeObjects: number;
 }
 
-interface TableRow {
-  oid: string;
-  schema: string;
-  name: string;
-  relkind: string;
+interface TableRow extends Relation {
   blocks: string;
   table_bytes: string;
   rows: number;
   is_heap: boolean;
-  is_extension: boolean;
   is_unlogged: boolean;
   is_temporary: boolean;
   filenode: string | null;
@@ -104,41 +98,39 @@ export async function readCatalog(client: pg.Client, options: CatalogOptions): P
   );
   const environmentOfText = `${options.serverVersion}|${extensions.rows[0]?.list ?? ''}`;
 
-  const include = compilePatterns(options.includeTables);
-  const exclude = compilePatterns(options.excludeTables);
-  const excludeData = compilePatterns(options.excludeTableData);
+  const selection = selectRelations(
+    rows.filter(row => !row.is_temporary),
+    await readLinks(client),
+    options,
+  );
+  const foreignKeys = await client.query<{ oid: string }>(
+    `select oid::text from pg_catalog.pg_constraint where contype = 'f' and confrelid = any ($1::oid[]) and conrelid <> all ($1::oid[])`,
+    [[...selection.leftOut]],
+  );
 
   const catalog: Catalog = {
     tables: [],
     withoutData: [],
     excluded: [],
-    included: [],
-    leftOut: [],
+    leftOut: [...selection.leftOut],
+    leftOutForeignKeys: foreignKeys.rows.map(row => row.oid),
     isPartial: options.includeTables.length > 0,
     roles: roles.rows.map(row => row.name),
     tablespaces: tablespaces.rows.map(row => row.name),
-    warnings: [],
+    warnings: selection.warnings,
     largeObjects: Number(blobs.rows[0]?.n ?? 0),
   };
   for (const row of rows) {
     const name = { schema: row.schema, name: row.name };
     if (row.is_temporary) continue;
-    if (exclude.matches(name)) {
+    if (selection.leftOut.has(row.oid)) {
       catalog.excluded.push(name);
-      catalog.leftOut.push(row.oid);
       continue;
-    }
-    if (catalog.isPartial) {
-      if (!include.matches(name)) {
-        catalog.leftOut.push(row.oid);
-        continue;
-      }
-      catalog.included.push(name);
     }
     if (row.is_extension) continue;
     if (row.relkind !== 'r') continue;
     catalog.withoutData.push(name);
-    if (excludeData.matches(name)) continue;
+    if (selection.withoutRows.has(row.oid)) continue;
     if (row.is_unlogged && options.isInRecovery) {
       catalog.warnings.push(
         `${row.schema}.${row.name} is unlogged: a standby cannot read its rows, they are not in the set`,
@@ -147,20 +139,22 @@ export async function readCatalog(client: pg.Client, options: CatalogOptions): P
     }
     catalog.tables.push(tableFacts(row, shapes, { environmentOfText, encoding: options.encoding }));
   }
-  for (const [what, unmatched] of [
-    ['include', include.unmatched()],
-    ['exclude', [...exclude.unmatched(), ...excludeData.unmatched()]],
-  ] as const) {
-    if (unmatched.length === 0) continue;
-    if (what === 'include') {
-      throw new OpsError('BACKUP_NO_TABLE', `No table matches ${unmatched.map(p => `'${p}'`).join(', ')}`, {
-        hint: 'Write schema.table as PostgreSQL shows it (case counts); * and ? match within a name.',
-        exit: 'usage',
-      });
-    }
-    catalog.warnings.push(`No table matches the exclusion ${unmatched.map(p => `'${p}'`).join(', ')}`);
-  }
   return catalog;
+}
+
+async function readLinks(client: pg.Client): Promise<RelationLinks> {
+  const parents = await client.query<RelationLinks['parents'][number]>(
+    `select i.inhrelid::text as child, i.inhparent::text as parent, c.relispartition as "isPartition"
+       from pg_catalog.pg_inherits i join pg_catalog.pg_class c on c.oid = i.inhrelid`,
+  );
+  const reads = await client.query<RelationLinks['reads'][number]>(
+    `select distinct r.ev_class::text as view, d.refobjid::text as relation
+       from pg_catalog.pg_depend d join pg_catalog.pg_rewrite r on r.oid = d.objid
+       join pg_catalog.pg_class v on v.oid = r.ev_class and v.relkind in ('v', 'm')
+      where d.classid = 'pg_catalog.pg_rewrite'::regclass and d.refclassid = 'pg_catalog.pg_class'::regclass
+        and d.refobjid <> r.ev_class and d.refobjid >= 16384`,
+  );
+  return { parents: parents.rows, reads: reads.rows };
 }
 
 function tableFacts(

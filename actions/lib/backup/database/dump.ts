@@ -504,6 +504,7 @@ function describe(
     fullSetId: base?.database.fullSetId ?? options.setId,
     roles: catalog.roles,
     tablespaces: catalog.tablespaces,
+    leftOutForeignKeys: catalog.leftOutForeignKeys,
     tables: catalog.tables.map((table, i) => ({
       schema: table.schema,
       name: table.name,

@@ -144,19 +144,15 @@ const inventoryQueries: Readonly<Record<string, string>> = {
                     coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')) as line
                from pg_policy p where ${isKept('p.polrelid')}`,
 };
-/** `pg_dump --table` leaves these behind. */
-const notInPartialSets = new Set(['extensions', 'functions', 'triggers']);
 
 export interface InventoryScope {
   /** Oids of relations that are not in the set; none in a restored database. */
   leftOut: readonly string[];
-  isPartial: boolean;
 }
 
 export async function takeInventory(client: pg.Client, scope: InventoryScope): Promise<Record<string, string[]>> {
   const inventory: Record<string, string[]> = {};
   for (const [name, sql] of Object.entries(inventoryQueries)) {
-    if (scope.isPartial && notInPartialSets.has(name)) continue;
     const { rows } = await client.query<{ line: string }>(
       `select ${readable('line')} as line from (${sql}) i order by i.line collate "C"`,
       [scope.leftOut],

@@ -75,8 +75,7 @@ export async function compareRestored(options: ProveOptions): Promise<Comparison
   task.done();
   const client = await open(options);
   try {
-    const isPartial = evidence.inventory.functions === undefined;
-    findings.push(...compareInventory(evidence.inventory, await takeInventory(client, { leftOut: [], isPartial })));
+    findings.push(...compareInventory(evidence.inventory, await takeInventory(client, { leftOut: [] })));
     findings.push(...compareSequences(evidence.sequences, await takeSequences(client, { leftOut: [] })));
     findings.push(...(await compareLargeObjects(client, evidence)));
     const assertions = await runAssertions(client, options);

@@ -304,10 +304,12 @@ async function tableOfContents(
     name: 'pg_restore',
   });
   const isPartial = options.tables.length > 0;
+  const leftOut = new Set(options.manifest.database.leftOutForeignKeys);
   const kept = stdout.split('\n').filter(line => {
     if (/^\d+; \d+ \d+ COMMENT - EXTENSION /.test(line)) return false;
+    const foreignKey = /^\d+; \d+ (\d+) FK CONSTRAINT /.exec(line);
     // With the rows of some tables only, foreign keys could not hold.
-    return !(isPartial && /^\d+; \d+ \d+ FK CONSTRAINT /.test(line));
+    return !foreignKey || !(isPartial || leftOut.has(foreignKey[1]!));
   });
   const path = join(scratch, 'list');
   await writeFile(path, kept.join('\n'));

@@ -76,6 +76,8 @@ const database = z.strictObject({
   roles: z.array(z.string()),
   /** Besides the standard ones. */
   tablespaces: z.array(z.string()),
+  /** Foreign keys to tables that are not in the set, as oids: they stand in the archive and are not restored. */
+  leftOutForeignKeys: z.array(z.string().regex(/^\d+$/)),
   tables: z.array(table),
 });
 
