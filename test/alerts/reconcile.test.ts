@@ -37,6 +37,9 @@ const databaseDown = 'monitor.database.up';
 const many = (count: number, of: (id: string) => Happening = critical) =>
   Array.from({ length: count }, (_, index) => of(`check${String(index).padStart(2, '0')}`));
 
+/** With names so long that fifty fill a body. */
+const longWinded = (of: (id: string) => Happening) => (id: string) => of(`${id}.${'very.'.repeat(20)}long`);
+
 const stories: Record<string, readonly Story[]> = {
   'opening and closing': [
     { name: 'what is well is not announced', scenes: [[0, [well('backup')], []]] },
@@ -700,6 +703,15 @@ const stories: Record<string, readonly Story[]> = {
         [0, many(300), ['open critical ops.storm']],
         [5, many(300), []],
         [10, many(300, well), ['close ops.storm']],
+      ],
+    },
+    {
+      name: 'as long as a storm has members that its body has no room for, it goes on, although the limit would allow them',
+      alerts: { stormLimit: 100 },
+      scenes: [
+        [0, many(101, longWinded(critical)), ['open critical ops.storm']],
+        [5, [...many(101, longWinded(critical)).slice(1), ...many(1, longWinded(well))], ['edit ops.storm']],
+        [10, many(101, longWinded(critical)).slice(1), []],
       ],
     },
     {

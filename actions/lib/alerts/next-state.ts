@@ -62,5 +62,6 @@ function withValue(recent: AlertState['recent'], { reading, history }: Desired):
 }
 
 export function secondsBetween(from: string, to: Date): number {
-  return (to.getTime() - Date.parse(from)) / 1000;
+  // The clocks of two machines differ: what a report says of a moment ahead has just been.
+  return Math.max(0, to.getTime() - Date.parse(from)) / 1000;
 }

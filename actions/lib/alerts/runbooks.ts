@@ -117,8 +117,8 @@ export const runbooks: Readonly<Record<string, Author>> = {
   '*.run': ({ id }) => failedRun(`'${id.replace(/\.run$/, '')}'`, undefined, undefined),
 };
 
-const unknownCheck: Author = () => ({
-  title: 'A check is breached',
+const unknownCheck: Author = ({ id }) => ({
+  title: `${flat(id)} is breached`,
   meaning: 'A value is beyond its threshold, or a check found what it looks for.',
   steps: [
     'Read the message above and the report, and repair the cause. The issue closes by itself when the check is well.',

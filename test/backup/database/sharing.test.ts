@@ -7,6 +7,7 @@ import type { DatabaseManifest } from '../../../actions/lib/backup/sets/manifest
 import { type PostgresTarget, quoteIdent } from '../../../actions/lib/postgres/index.ts';
 import { createLocalStorage } from '../../../actions/lib/storage/index.ts';
 import { type BackupOptions, sentBytes, type World } from '../harness.ts';
+import { content } from './reference.ts';
 import { openSharingWorld, reusedParts, type SharingWorld } from './sharing-fixture.ts';
 
 let sharing: SharingWorld;
@@ -154,6 +155,21 @@ describe('what a second set sends', () => {
     const second = await next();
     expect(reusedParts(second)).toBe(0);
     expect(second.database.fullSetId).toBe(second.id);
+  });
+
+  test('as many other rows in the place of removed ones', async () => {
+    await world.query(source, 'delete from t where id between 100 and 140');
+    await world.query(source, 'vacuum t');
+    const before = await next();
+    await world.query(source, `insert into t (id, v) select 30000 + g, 'in their place' from generate_series(1, 40) g`);
+    await world.query(source, 'delete from t where id between 141 and 180');
+    await world.query(source, `update small_a set v = 'changed' where id = 5`);
+    const after = await next();
+    expect(after.baseId).toBe(before.id);
+    expect(reusedParts(after)).toBeGreaterThan(10);
+    const { target, findings } = await world.prove(after, { storage });
+    expect(findings).toEqual([]);
+    expect(await content(world, target)).toEqual(await content(world, source));
   });
 
   test('parts of the first set live on in the third', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DatabaseManifest } from '../../../actions/lib/backup/sets/manifest.ts';
 import { type PostgresTarget, quoteIdent, quoteLiteral } from '../../../actions/lib/postgres/index.ts';
-import { openWorld, type World } from '../harness.ts';
+import { openWorld, sentBytes, type World } from '../harness.ts';
 import { describeDatabase } from './reference.ts';
 import { samples, withoutInput, zooRoles, zooSql } from './zoo.ts';
 
@@ -21,6 +21,7 @@ const isExtensionComment = (name: string) => /^EXTENSION .*; Type: COMMENT/.test
 async function expectSame(source: PostgresTarget, restored: PostgresTarget): Promise<void> {
   const expected = await describeDatabase(world, source);
   for (const name of Object.keys(expected)) if (isExtensionComment(name)) delete expected[name];
+  expect(Object.keys(expected).length).toBeGreaterThan(10);
   const found = await describeDatabase(world, restored);
   for (const name of Object.keys(found)) if (isExtensionComment(name)) delete found[name];
   expect(found).toEqual(expected);
@@ -59,6 +60,8 @@ describe('a database with one of everything', () => {
   test('a second set that sends nothing anew restores to the same', async () => {
     const second = (await world.backup(source, { segmentBytes: 256 * 1024 })).manifest;
     expect(second.baseId).toBe(manifest.id);
+    expect(sentBytes(second, 'rows')).toBe(0);
+    expect(Object.keys(await describeDatabase(world, source)).length).toBeGreaterThan(300);
     const { target, findings } = await world.prove(second);
     expect(findings).toEqual([]);
     await expectSame(source, target);

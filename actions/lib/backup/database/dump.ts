@@ -176,15 +176,23 @@ async function dumpInSnapshot(
   const worker = async () => {
     const client = await joinSnapshot(options.target, snapshot.name, signal);
     const buffers = createCopyBuffers();
+    let storing: Promise<void> | undefined;
     try {
       if (catalog.tables.length * options.jobs <= locksAhead) await lockTables(client, catalog.tables);
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         signal.throwIfAborted();
         const [index, part] = next;
-        rowParts[index] = await copyPart(client, buffers, index, part, work);
-        rowsDoneAt = performance.now();
-        task.advance(part.estimatedBytes);
+        const copied = await copyPart(client, buffers, index, part, work);
+        // Storing the end of a part waits for the disk or the network: the server copies the next one meanwhile.
+        await storing;
+        storing = copied.stored.then(stored => {
+          rowParts[index] = stored;
+          rowsDoneAt = performance.now();
+          task.advance(part.estimatedBytes);
+        });
+        storing.catch(() => {}); // it is awaited below, or the run has failed already
       }
+      await storing;
       // Rows of every table are only known when the last part is in; a worker that is early begins with what it can.
       fingerprintQueue ??= planFingerprints(
         catalog.tables.map(table => ({ ...table, rows: Math.max(0, table.estimatedRows) })),
@@ -196,6 +204,8 @@ async function dumpInSnapshot(
         evidence.fingerprints.push({ schema, name, fingerprint: await takeFingerprint(client, next) });
       }
     } finally {
+      // Nothing may appear at a destination after the run has cleared up there.
+      await storing?.catch(() => {});
       await client.end().catch(() => {});
     }
   };
@@ -364,22 +374,22 @@ function usableBase(
   return undefined;
 }
 
-/** Copies one part, or finds that a former one still stands. */
+/** Copies one part, or finds that a former one still stands; resolves when the rows are read, `stored` when it exists. */
 async function copyPart(
   client: pg.Client,
   buffers: CopyBuffers,
   index: number,
   plan: PartPlan,
   work: DumpWork,
-): Promise<Part> {
+): Promise<{ stored: Promise<Part> }> {
   const reused = await findUnchanged(client, plan, work);
-  if (reused) return reused;
+  if (reused) return { stored: Promise.resolve(reused) };
   const { options } = work;
   const tables = work.plan.catalog.tables;
   const key = partKey(`rows-${String(index + 1).padStart(5, '0')}.sql`, options);
   const writer = await openPart({ ...options, key, estimatedPlainBytes: plan.estimatedBytes });
-  return sealing(writer, async () => {
-    const slices: Slice[] = [];
+  const slices: Slice[] = [];
+  await sealing(writer, async () => {
     let offset = 0;
     const text = async (line: string) => {
       const bytes = Buffer.from(line);
@@ -399,8 +409,13 @@ async function copyPart(
       await text(rowsEnd);
     }
     await text(partEnd);
-    return { key, role: 'rows', isReused: false, slices, ...coding(options), ...(await writer.finish()) };
   });
+  const stored = sealing(writer, async () => {
+    const sums = await writer.finish();
+    return { key, role: 'rows' as const, isReused: false, slices, ...coding(options), ...sums };
+  });
+  stored.catch(() => {});
+  return { stored };
 }
 
 async function findUnchanged(client: pg.Client, plan: PartPlan, work: DumpWork): Promise<Part | undefined> {

@@ -18,11 +18,11 @@ export interface SlicePlan {
 export interface PlanOptions {
   /** TID range scans came with PostgreSQL 14; before, a table is one segment. */
   canCutByBlocks: boolean;
-  /** Bytes a segment should have; a power of two. Default: a sixteenth of the table, from 1 to 16 MiB. */
+  /** Bytes a segment should have; a power of two. Default: a sixteenth of the table, from 1 to 8 MiB. */
   segmentBytes?: number;
 }
 
-const defaultSegmentBytes = 16 * 1024 * 1024;
+const defaultSegmentBytes = 8 * 1024 * 1024;
 const largestSegmentBytes = 1024 * 1024 * 1024;
 /** A table is cut into about this many segments at most, so that a terabyte is not a million objects. */
 const segmentsPerTable = 128;
