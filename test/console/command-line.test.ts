@@ -41,7 +41,7 @@ describe('what is typed wrongly gets exit 2, one line and the way on', () => {
     ['backup databse', /There is no command 'backup databse'/, /Did you mean 'backup database'\?/],
     ['backup', /There is no command 'backup'/, /Commands: backup database, backup files, backup all, /],
     ['restore', /There is no command 'restore'/, /Commands: restore database, restore files\./],
-    ['frobnicate everything', /There is no command/, /Commands: backup database, .* drill run\./],
+    ['frobnicate everything', /There is no command/, /Commands: backup database, .* drill run, .* watchdog\./],
     ['backup database --dryrun', /There is no option --dryrun/, /Did you mean --dry-run\?/],
     ['backup database --constructor', /There is no option --constructor/, /Usage: ops backup database/],
     ['backup database -x', /'-x'/, /Usage: ops backup database/],

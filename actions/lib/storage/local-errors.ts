@@ -19,7 +19,7 @@ function meaningOf(error: unknown): { code: string; hint?: string } {
   if (isErrno(error, 'EACCES', 'EPERM', 'EROFS')) {
     return { code: 'STORAGE_DENIED', hint: 'The folder must be writable for the user that runs this.' };
   }
-  if (isErrno(error, 'EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'ENODEV', 'ENXIO')) {
+  if (isErrno(error, 'EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN', 'ENODEV', 'ENXIO', 'ENOTDIR')) {
     return { code: 'STORAGE_UNREACHABLE', hint: 'Check the disk or the network mount behind the folder.' };
   }
   if (isErrno(error, 'ENAMETOOLONG')) return { code: 'STORAGE_KEY' };

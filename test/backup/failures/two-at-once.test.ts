@@ -126,7 +126,8 @@ describe('a declaration that another machine has left', () => {
   test('that is taken for dead while it lives notices before it writes a manifest without parts', async () => {
     const env = stage.env('shop', { ...slow, BACKUP_AGE_RECIPIENTS: undefined });
     const { child, ended } = stage.start('backup database', env);
-    const isDeclared = () => filesBelow(stage.destination).some(file => file.startsWith('pending/'));
+    const isDeclared = () =>
+      filesBelow(stage.destination).some(file => /^pending\/database\/[^/]+Z-[0-9a-f]{4}\.json$/.test(file));
     await whenSeen(isDeclared, child);
     child.kill('SIGSTOP');
     // What another machine does that believes it dead.
