@@ -108,8 +108,7 @@ test('every built-in type, alone, in arrays, and beside NULL', async () => {
   const { manifest } = await world.backup(source);
   const { target, findings } = await world.prove(manifest);
   expect(findings).toEqual([]);
-  // A database of one small extension: its tables and what belongs to them.
-  await expectSame(source, target, 7);
+  await expectSame(source, target);
 });
 
 const name = `ops_zoo_${process.pid}`;
@@ -140,7 +139,8 @@ test.runIf(isRoot)('an extension with configuration data (needs root, to install
       const { manifest } = await world.backup(source);
       const { target, findings } = await world.prove(manifest);
       expect(findings, round).toEqual([]);
-      await expectSame(source, target);
+      // A database of one small extension: its tables and what belongs to them.
+      await expectSame(source, target, 7);
       expect(await world.query(target, 'select key from settings order by key')).toEqual([
         { key: 'mine' },
         { key: 'shipped' },
