@@ -7,17 +7,12 @@ import { locateSet } from '../locate.ts';
 import { proveSet } from '../prove-set.ts';
 import type { SetKind } from '../sets/manifest.ts';
 import type { ProofResult } from '../verdict.ts';
+import { chosenSet, chosenSetSchema } from './chosen-set.ts';
 
 const seconds = z.number().min(0);
 const dataSchema = z.strictObject({
   verdict: z.enum(['PROVED', 'FAILED', 'COULD NOT VERIFY']),
-  set: z.strictObject({
-    kind: z.enum(['database', 'files']),
-    id: z.string(),
-    source: z.string(),
-    snapshotAt: z.iso.datetime(),
-    storage: z.string(),
-  }),
+  set: chosenSetSchema,
   findings: z.array(z.string()),
   notes: z.array(z.string()),
   /** Measured: fetch, decrypt, restore and verify, each part timed. */
@@ -62,13 +57,7 @@ export const drillOperation: Operation<DrillInput, DrillData> = {
       const proof = await proveSet(context, storage, manifest);
       const data: DrillData = {
         verdict: proof.verdict,
-        set: {
-          kind: manifest.kind,
-          id: manifest.id,
-          source: manifest.source,
-          snapshotAt: manifest.snapshotAt,
-          storage: storage.name,
-        },
+        set: chosenSet(manifest, storage),
         findings: proof.findings,
         notes: proof.notes,
         rtoSeconds: (performance.now() - startedAt) / 1000,

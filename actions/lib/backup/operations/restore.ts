@@ -10,15 +10,10 @@ import { openDestinations } from '../destinations.ts';
 import { restoreFiles } from '../files/restore-files.ts';
 import { locateSet } from '../locate.ts';
 import { identitiesOf } from '../verdict.ts';
+import { chosenSet, chosenSetSchema } from './chosen-set.ts';
 
 const dataSchema = z.strictObject({
-  set: z.strictObject({
-    kind: z.enum(['database', 'files']),
-    id: z.string(),
-    source: z.string(),
-    snapshotAt: z.iso.datetime(),
-    storage: z.string(),
-  }),
+  set: chosenSetSchema,
   /** Where it went, without its password. */
   target: z.string(),
   isDryRun: z.boolean(),
@@ -53,13 +48,7 @@ export const restoreDatabaseOperation: Operation<RestoreInput, RestoreData> = {
       const { storage, manifest } = await locateSet(context, storages, { ...input, kind: 'database' });
       if (manifest.kind !== 'database') throw wrongKind(manifest.id, 'database');
       const data: RestoreData = {
-        set: {
-          kind: manifest.kind,
-          id: manifest.id,
-          source: manifest.source,
-          snapshotAt: manifest.snapshotAt,
-          storage: storage.name,
-        },
+        set: chosenSet(manifest, storage),
         target: target.display,
         isDryRun: input.dryRun,
         rows: manifest.database.tables.reduce((sum, table) => sum + table.rows, 0),
@@ -121,13 +110,7 @@ export const restoreFilesOperation: Operation<RestoreInput, RestoreData> = {
         });
       }
       const data: RestoreData = {
-        set: {
-          kind: manifest.kind,
-          id: manifest.id,
-          source: manifest.source,
-          snapshotAt: manifest.snapshotAt,
-          storage: storage.name,
-        },
+        set: chosenSet(manifest, storage),
         target: targetDir,
         isDryRun: input.dryRun,
         rows: null,
