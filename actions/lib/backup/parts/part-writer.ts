@@ -50,6 +50,7 @@ export async function openPart(options: PartOptions): Promise<PartWriter> {
 class StreamingPart implements PartWriter {
   readonly #encryptor: AgeEncryptor | undefined;
   readonly #zstd: ZstdCompress;
+  readonly #destinations: readonly Destination[];
   readonly #outlets: Outlet[];
   readonly #plainHash = createHash('sha256');
   readonly #storedHash = createHash('sha256');
@@ -60,6 +61,7 @@ class StreamingPart implements PartWriter {
 
   constructor(options: PartOptions, encryptor: AgeEncryptor | undefined) {
     this.#encryptor = encryptor;
+    this.#destinations = options.destinations;
     this.#outlets = options.destinations.filter(d => !d.failure).map(d => new Outlet(d, options));
     this.#zstd = createZstdCompress({
       chunkSize: zstdChunkBytes,
@@ -130,7 +132,8 @@ class StreamingPart implements PartWriter {
 
   #throwWhenNoneLeft(): void {
     if (this.#outlets.some(outlet => !outlet.destination.failure)) return;
-    throw this.#outlets.at(-1)?.destination.failure ?? new Error('a part was opened with no destination');
+    // The last one may have failed before this part was opened, while the part before it was being stored.
+    throw this.#destinations.findLast(d => d.failure)?.failure ?? new Error('a part was opened with no destination');
   }
 }
 
