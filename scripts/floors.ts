@@ -7,8 +7,8 @@ import { dirname, join, normalize, relative } from 'node:path';
 const floors: readonly (readonly string[])[] = [
   ['errors'],
   ['log', 'config', 'schedule'],
-  ['context'],
-  ['age', 'process', 'storage', 'github'],
+  ['context', 'process'],
+  ['age', 'storage', 'github'],
   ['postgres', 'reports'],
   ['alerts'],
   ['backup', 'database', 'assets', 'cdn', 'monitoring', 'watchdog'],

@@ -34,8 +34,8 @@ test.each([
   [
     'an import from a floor beside',
     'actions/lib/storage/index.ts',
-    "import { b } from '../process/index.ts';",
-    'storage imports process',
+    "import { b } from '../age/index.ts';",
+    'storage imports age',
   ],
   [
     'a deep import',

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalStorage } from '../../actions/lib/storage/index.ts';
+import { temporaryName } from '../../actions/lib/storage/key.ts';
 import { linkOrClaim } from '../../actions/lib/storage/local-publish.ts';
 import { failingAfter, keysOf, mebibyte, readText, storageContract } from './contract.ts';
 import { mountTmpfs } from './tmpfs.ts';
@@ -75,6 +76,17 @@ describe('local storage', () => {
     expect(await readdir(join(root, 'sets'))).toEqual(['a']);
     expect(await storage.sweepAbandoned({ olderThanSeconds: 3600 })).toEqual(['other/.tmp-old']);
     expect(await readdir(join(root, 'sets/a'))).toEqual(['.tmp-young', 'manifest.json']);
+  });
+
+  test('of a process of this machine that is gone it is swept at once, of a living one never before its time', async () => {
+    const root = join(base, 'sweep-dead');
+    const storage = createLocalStorage({ path: root });
+    const gone = temporaryName(spawnSync('true').pid);
+    const living = temporaryName(process.pid);
+    await mkdir(join(root, 'pending'), { recursive: true });
+    for (const name of [gone, living]) await writeFile(join(root, 'pending', name), 'half');
+    expect(await storage.sweepAbandoned({ olderThanSeconds: 3600 })).toEqual([`pending/${gone}`]);
+    expect(await readdir(join(root, 'pending'))).toEqual([living]);
   });
 
   test('without hard links exactly one of ten writers still wins, and a dead claim does not block for ever', async () => {

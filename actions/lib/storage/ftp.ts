@@ -9,7 +9,7 @@ import { parseFtpUrl } from './ftp-address.ts';
 import { download } from './ftp-download.ts';
 import { ftpError, isNotFound, isReply, isTargetRefused, isTransient } from './ftp-errors.ts';
 import { createFtpPool, type FtpConnection } from './ftp-pool.ts';
-import { assertKey, assertPrefix, isKey, isTemporary, temporaryName } from './key.ts';
+import { assertKey, assertPrefix, isKey, isOfDeadProcess, isTemporary, temporaryName } from './key.ts';
 import { retry } from './retry.ts';
 import type { GetOptions, ObjectInfo, PutOptions, Storage } from './storage.ts';
 import { walk } from './walk.ts';
@@ -202,7 +202,8 @@ export function createFtpStorage(options: FtpOptions): Storage {
       await guarded(fail('remove', key), signal, () =>
         repeat(async connection => {
           const modifiedAt = entry.modifiedAt ?? (await modifiedAtOf(connection, key));
-          if (!modifiedAt || modifiedAt.getTime() > begunBefore) return;
+          const isOld = modifiedAt !== undefined && modifiedAt.getTime() <= begunBefore;
+          if (!isOld && !isOfDeadProcess(entry.name)) return;
           await removeFile(connection, key);
           removed.push(key);
         }, signal),

@@ -1,4 +1,6 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { OpsError } from '../errors/index.ts';
+import { isProcessAlive, thisMachine } from '../process/index.ts';
 
 /**
  * Refuses a key that could leave the root of a store or that some store would write differently.
@@ -34,9 +36,22 @@ export function isKey(key: string): boolean {
 
 export const temporaryLead = '.tmp-';
 
-/** The name of an upload that is not published yet. */
-export function temporaryName(): string {
-  return `${temporaryLead}${crypto.randomUUID()}`;
+/**
+ * The name of an upload that is not published yet: machine, process, and chance. With the first two a sweep on the same
+ * machine knows at once that nobody will finish it.
+ */
+export function temporaryName(pid = process.pid): string {
+  return `${temporaryLead}${machineTag()}-${pid}-${randomUUID()}`;
+}
+
+/** Whether the process of this machine that began the upload is gone. Of other machines nothing is known: false. */
+export function isOfDeadProcess(name: string): boolean {
+  const made = /^\.tmp-([0-9a-f]{12})-(\d{1,10})-/.exec(name);
+  return made !== null && made[1] === machineTag() && !isProcessAlive(Number(made[2]));
+}
+
+function machineTag(): string {
+  return createHash('sha256').update(thisMachine()).digest('hex').slice(0, 12);
 }
 
 export function isTemporary(name: string): boolean {

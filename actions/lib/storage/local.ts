@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { OpsError } from '../errors/index.ts';
 import { type Body, openBody, rejectionOf } from './body.ts';
-import { assertKey, assertPrefix, isKey, isTemporary, temporaryName } from './key.ts';
+import { assertKey, assertPrefix, isKey, isOfDeadProcess, isTemporary, temporaryName } from './key.ts';
 import { isErrno, localError } from './local-errors.ts';
 import { linkOrClaim } from './local-publish.ts';
 import type { GetOptions, ObjectInfo, PutOptions, Storage } from './storage.ts';
@@ -100,9 +100,10 @@ export function createLocalStorage(options: LocalOptions): Storage {
     const bornBefore = Date.now() - options.olderThanSeconds * 1000;
     const removed: string[] = [];
     for await (const { key, path } of filesBelow(options.prefix ?? '', options.signal)) {
-      if (!isTemporary(key.slice(key.lastIndexOf('/') + 1))) continue;
+      const fileName = key.slice(key.lastIndexOf('/') + 1);
+      if (!isTemporary(fileName)) continue;
       const stats = await statOf(path);
-      if (!stats || stats.mtimeMs > bornBefore) continue;
+      if (!stats || (stats.mtimeMs > bornBefore && !isOfDeadProcess(fileName))) continue;
       await rm(path, { force: true }).catch(error => Promise.reject(fail('remove', key)(error)));
       await removeEmptyFolders(dirname(path));
       removed.push(key);

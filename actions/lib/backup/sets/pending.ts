@@ -1,8 +1,8 @@
-import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { OpsError } from '../../errors/index.ts';
 import { formatDuration, type Log } from '../../log/index.ts';
+import { isProcessAlive, thisMachine } from '../../process/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import {
   checksumsKey,
@@ -222,34 +222,6 @@ export function isDead(run: Pending, now: Date): boolean {
     if (!isAlive) return true;
   }
   return now.getTime() - Date.parse(run.aliveAt) > deadAfterSeconds * 1000;
-}
-
-/**
- * One boot of one kernel and one space of process numbers. A name is not enough: two machines with the same one would
- * take each other's living runs for dead. Where the kernel does not tell (not Linux) the name must do.
- */
-function thisMachine(): string {
-  machine ??= identify();
-  return machine;
-}
-
-let machine: string | undefined;
-
-function identify(): string {
-  try {
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()}/${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return hostname();
-  }
-}
-
-function isProcessAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 function safeJson(text: string): unknown {
