@@ -4,7 +4,8 @@ import { ExitCode, OpsError, toOpsError } from '../errors/index.ts';
 import { Secrets } from '../log/index.ts';
 import { addSecrets, printError, type TerminalOptions } from '../run/index.ts';
 import { type Option, readArguments } from './arguments.ts';
-import { type Command, commands, globalOptions } from './commands.ts';
+import { type Command, globalOptions } from './command.ts';
+import { commands } from './commands.ts';
 
 export interface ConsoleOptions {
   env: Environment;

@@ -1,0 +1,194 @@
+import {
+  backupAllOperation,
+  backupDatabaseOperation,
+  backupFilesOperation,
+  drillOperation,
+  listOperation,
+  pruneOperation,
+  type RestoreInput,
+  restoreDatabaseOperation,
+  restoreFilesOperation,
+  type SetKind,
+  setKinds,
+  type VerifyLevel,
+  verifyLevels,
+  verifyOperation,
+} from '../backup/index.ts';
+import { OpsError } from '../errors/index.ts';
+import type { Operation } from '../reports/index.ts';
+import { runInTerminal, type TerminalOptions } from '../run/index.ts';
+import type { Arguments, Option } from './arguments.ts';
+import { type Command, dryRun } from './command.ts';
+
+const kind: Option = { type: 'value', placeholder: '<kind>', choices: setKinds, help: 'database or files' };
+const source: Option = {
+  type: 'value',
+  placeholder: '<name>',
+  help: "Whose set 'latest' is, when there are several: the database name, or files",
+};
+const from: Option = {
+  type: 'value',
+  placeholder: '<kind>',
+  choices: ['local', 's3', 'ftp'],
+  help: 'Read from this kind of destination only; default: the first that has the set',
+};
+
+export const backupCommands: readonly Command[] = [
+  backup('database', 'Back up the database of DATABASE_URL', backupDatabaseOperation),
+  backup('files', 'Back up the folders of BACKUP_FILES_PATHS', backupFilesOperation),
+  backup('all', 'Both', backupAllOperation),
+  {
+    name: 'backup list',
+    help: 'The sets at every destination, newest first, with the verdict of their last drill',
+    options: { kind, source },
+    run: (args, terminal) =>
+      runInTerminal(listOperation, { kind: kindOf(args), source: args.value('source') }, terminal),
+  },
+  {
+    name: 'backup verify',
+    positionals: '<id|latest>',
+    help: 'Read a set and compare it with its manifest: as stored, opened, or by restoring it',
+    options: {
+      level: {
+        type: 'value',
+        placeholder: '<level>',
+        choices: verifyLevels,
+        isRequired: true,
+        help: 'stored, content or restore',
+      },
+      kind,
+      source,
+      from,
+    },
+    run: (args, terminal) =>
+      runInTerminal(
+        verifyOperation,
+        { ...chosenSet(args, 'backup verify'), level: args.value('level') as VerifyLevel },
+        terminal,
+      ),
+  },
+  {
+    name: 'backup prune',
+    help: 'Apply retention: remove what no policy keeps',
+    options: { 'dry-run': dryRun },
+    run: (args, terminal) => runInTerminal(pruneOperation, { dryRun: args.flag('dry-run') }, terminal),
+  },
+  restore('database', '<postgres-url>', 'Restore a database set into an empty database', restoreDatabaseOperation),
+  restore('files', '<folder>', 'Restore a files set into an empty folder', restoreFilesOperation),
+  {
+    name: 'drill run',
+    help: 'Restore the latest set into a throw-away server, judge it, and record the verdict',
+    options: {
+      set: { type: 'value', placeholder: '<id>', help: 'Another set than the latest' },
+      kind,
+      source,
+      from,
+    },
+    run: (args, terminal) =>
+      runInTerminal(drillOperation, { ...rest(args), id: args.value('set') ?? 'latest' }, terminal),
+  },
+];
+
+function backup(
+  what: string,
+  help: string,
+  operation: Operation<{ dryRun: boolean }, unknown> | typeof backupAllOperation,
+): Command {
+  return {
+    name: `backup ${what}`,
+    help,
+    options: { 'dry-run': dryRun },
+    run: (args, terminal) =>
+      runInTerminal(operation as typeof backupAllOperation, { dryRun: args.flag('dry-run') }, terminal),
+  };
+}
+
+function restore(
+  what: 'database' | 'files',
+  to: string,
+  help: string,
+  operation: typeof restoreDatabaseOperation,
+): Command {
+  return {
+    name: `restore ${what}`,
+    positionals: '<id|latest>',
+    help,
+    options: {
+      to: {
+        type: 'value',
+        placeholder: to,
+        isRequired: what === 'files',
+        // A command line is seen by every user of the machine; the environment is not.
+        help: what === 'database' ? 'Where to; with a password better by RESTORE_DATABASE_URL' : 'Where to',
+      },
+      source,
+      from,
+      ...(what === 'database' && {
+        jobs: {
+          type: 'value',
+          placeholder: '<n>',
+          help: 'Connections that load rows; default: backup.jobs',
+        } satisfies Option,
+        tables: {
+          type: 'list',
+          placeholder: '<a,b>',
+          help: 'Rows of these tables only (schema.table, * and ?)',
+        } satisfies Option,
+        roles: { type: 'flag', help: 'Create the recorded roles that are missing, without passwords' } satisfies Option,
+        'no-owner': { type: 'flag', help: 'Leave owners and grants out' } satisfies Option,
+      }),
+      force: {
+        type: 'flag',
+        help: what === 'database' ? 'Drop everything in that database first' : 'Also into a folder that is not empty',
+      },
+      'dry-run': dryRun,
+    },
+    run(args, terminal) {
+      const input: RestoreInput = {
+        ...chosenSet(args, `restore ${what}`),
+        to: args.value('to') ?? (what === 'database' ? databaseFrom(terminal) : ''),
+        jobs: what === 'database' ? args.count('jobs') : undefined,
+        tables: args.list('tables'),
+        force: args.flag('force'),
+        withRoles: args.flag('roles'),
+        noOwner: args.flag('no-owner'),
+        dryRun: args.flag('dry-run'),
+      };
+      return runInTerminal(operation, input, terminal);
+    },
+  };
+}
+
+function databaseFrom({ env }: TerminalOptions): string {
+  const url = env.RESTORE_DATABASE_URL?.trim();
+  if (url) return url;
+  throw new OpsError('USAGE', '--to is missing', {
+    hint: 'Give --to postgres://…, or RESTORE_DATABASE_URL in the environment: the empty database to restore into.',
+    exit: 'usage',
+  });
+}
+
+function chosenSet(args: Arguments, name: string) {
+  const id = args.positionals[0];
+  if (id !== undefined && args.positionals.length === 1) return { ...rest(args), id };
+  throw new OpsError(
+    'USAGE',
+    id === undefined ? `${name} needs a set id, or 'latest'` : `${name} takes one set, not ${args.positionals.length}`,
+    {
+      hint: 'List the sets with: ops backup list.',
+      exit: 'usage',
+    },
+  );
+}
+
+function rest(args: Arguments) {
+  return {
+    kind: kindOf(args),
+    source: args.value('source'),
+    from: args.value('from') as 'local' | 's3' | 'ftp' | undefined,
+  };
+}
+
+function kindOf(args: Arguments): SetKind | undefined {
+  return args.value('kind') as SetKind | undefined;
+}
