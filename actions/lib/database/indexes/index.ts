@@ -1,0 +1,2 @@
+export { createIndexSql, definitionSql, type IndexDefinition, type IndexKey, type IndexMethod } from './definition.ts';
+export { indexName } from './name.ts';
