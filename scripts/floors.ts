@@ -6,7 +6,7 @@ import { dirname, join, normalize, relative } from 'node:path';
  */
 const floors: readonly (readonly string[])[] = [
   ['errors'],
-  ['log', 'config', 'schedule'],
+  ['log', 'config', 'schedule', 'markdown', 'retry'],
   ['context', 'process'],
   ['age', 'storage', 'github'],
   ['postgres', 'reports'],

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Desired, desiredAlerts, runCheckId, silentRecoveries } from '../../actions/lib/alerts/desired.ts';
 import { commentBody, commentMarker, issueBody, issueTitle } from '../../actions/lib/alerts/issue-body.ts';
-import { codeBlock, codeSpan, inertText, link } from '../../actions/lib/alerts/markdown.ts';
 import { announcedState } from '../../actions/lib/alerts/next-state.ts';
 import { runbookOf } from '../../actions/lib/alerts/runbooks.ts';
 import { sparkline } from '../../actions/lib/alerts/sparkline.ts';
 import { type AlertState, decodeMarker } from '../../actions/lib/alerts/state.ts';
 import { commands } from '../../actions/lib/console/commands.ts';
+import { codeBlock, codeSpan, inertText, link } from '../../actions/lib/markdown/index.ts';
 import { type Check, type Report, reportSchemaName } from '../../actions/lib/reports/index.ts';
 import { policyOf, text } from './model.ts';
 

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { formatBytes, formatCount, formatDuration, formatRatio } from '../log/index.ts';
+import { cell, codeBlock, codeSpan, flat, inertText, link } from '../markdown/index.ts';
 import type { Reason } from './actions.ts';
 import { alertKey } from './desired.ts';
-import { cell, codeBlock, codeSpan, flat, inertText, link } from './markdown.ts';
 import { runbookOf } from './runbooks.ts';
 import { sparkline } from './sparkline.ts';
 import { type AlertState, encodeMarker, type Member } from './state.ts';

@@ -1,4 +1,4 @@
-import { flat } from './markdown.ts';
+import { flat } from '../markdown/index.ts';
 import { matchesPattern } from './patterns.ts';
 import type { Subject } from './policy.ts';
 

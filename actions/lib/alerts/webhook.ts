@@ -2,9 +2,9 @@ import { createHash, createHmac } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { OpsError } from '../errors/index.ts';
 import type { Log } from '../log/index.ts';
+import { flat } from '../markdown/index.ts';
 import type { AlertAction } from './actions.ts';
 import { quantity } from './issue-body.ts';
-import { flat } from './markdown.ts';
 import { runbookOf } from './runbooks.ts';
 import type { AlertState } from './state.ts';
 

@@ -4,13 +4,13 @@ import { setImmediate } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import type { Client } from 'basic-ftp';
 import { OpsError } from '../errors/index.ts';
+import { retry } from '../retry/index.ts';
 import { openBody, rejectionOf } from './body.ts';
 import { parseFtpUrl } from './ftp-address.ts';
 import { download } from './ftp-download.ts';
 import { ftpError, isNotFound, isReply, isTargetRefused, isTransient } from './ftp-errors.ts';
 import { createFtpPool, type FtpConnection } from './ftp-pool.ts';
 import { assertKey, assertPrefix, isKey, isOfDeadProcess, isTemporary, temporaryName } from './key.ts';
-import { retry } from './retry.ts';
 import type { GetOptions, ObjectInfo, PutOptions, Storage } from './storage.ts';
 import { walk } from './walk.ts';
 

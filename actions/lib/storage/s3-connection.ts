@@ -1,5 +1,5 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
-import { retry } from './retry.ts';
+import { retry } from '../retry/index.ts';
 import { isConflict, isTransient, retryAfterSeconds } from './s3-errors.ts';
 
 export interface S3Options {
