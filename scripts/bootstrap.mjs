@@ -30,6 +30,11 @@ const needs = {
     found: () => ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin'].every(onPath),
     for: 'the S3 server of the tests',
   },
+  varnish: {
+    packages: ['varnish', 'varnish-modules'],
+    found: () => onPath('varnishd'),
+    for: 'the cache server of the tests',
+  },
   pgbouncer: { packages: ['pgbouncer'], found: () => onPath('pgbouncer'), for: 'the pooler of the tests' },
 };
 
@@ -37,7 +42,7 @@ const commands = {
   demo: { script: 'scripts/demo.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },
   test: {
     script: 'scripts/test.ts',
-    needs: ['postgres', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer'],
+    needs: ['postgres', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer', 'varnish'],
   },
   ops: { script: 'scripts/ops.ts', needs: [] },
   bench: { script: 'scripts/bench/index.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },

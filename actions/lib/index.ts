@@ -6,4 +6,5 @@ export {
   backupService,
   createBackupService,
 } from './backup/index.ts';
+export { type CdnService, type CdnServiceOptions, cdnService, createCdnService } from './cdn/index.ts';
 export { OpsError } from './errors/index.ts';

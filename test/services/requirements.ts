@@ -14,6 +14,10 @@ const services = {
     found: () => spawnSync(systemPython, ['-c', 'import pyftpdlib, OpenSSL, cryptography']).status === 0,
     install: 'apt-get install --no-install-recommends python3-pyftpdlib python3-openssl',
   },
+  varnish: {
+    found: () => findProgram('varnishd') !== undefined,
+    install: 'apt-get install --no-install-recommends varnish varnish-modules',
+  },
 };
 
 export type ServiceName = keyof typeof services;

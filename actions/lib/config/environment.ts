@@ -1,4 +1,5 @@
 import { OpsError } from '../errors/index.ts';
+import { cdnOverlays, overlayCdn, zoneVariable } from './cdn-environment.ts';
 
 /**
  * The environment variables of the product. They override the file; secrets come from here alone.
@@ -14,6 +15,9 @@ export const secretVariables = [
   'WATCHDOG_HEARTBEAT_URL',
   'ALERTS_WEBHOOK_URL',
   'ALERTS_WEBHOOK_SECRET',
+  'CLOUDFLARE_API_TOKEN',
+  'CDN_PURGE_TOKEN',
+  'AZURE_ACCESS_TOKEN',
 ] as const;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -36,6 +40,11 @@ export interface SecretValues {
   /** A chat's webhook is a secret as a whole: whoever knows it can write there. */
   readonly alertsWebhookUrl?: string | undefined;
   readonly alertsWebhookSecret?: string | undefined;
+  readonly cloudflareApiToken?: string | undefined;
+  /** The bearer token that cache servers want with a PURGE. */
+  readonly cdnPurgeToken?: string | undefined;
+  /** Of `az account get-access-token`; without it the Azure SDK finds its own. */
+  readonly azureAccessToken?: string | undefined;
 }
 
 export function readSecrets(env: Environment): SecretValues {
@@ -52,6 +61,9 @@ export function readSecrets(env: Environment): SecretValues {
     heartbeatUrl: value(env, 'WATCHDOG_HEARTBEAT_URL'),
     alertsWebhookUrl: value(env, 'ALERTS_WEBHOOK_URL'),
     alertsWebhookSecret: value(env, 'ALERTS_WEBHOOK_SECRET'),
+    cloudflareApiToken: value(env, 'CLOUDFLARE_API_TOKEN'),
+    cdnPurgeToken: value(env, 'CDN_PURGE_TOKEN'),
+    azureAccessToken: value(env, 'AZURE_ACCESS_TOKEN'),
   });
 }
 
@@ -91,6 +103,9 @@ export function overlayEnvironment(file: Tree, env: Environment): Tree {
     backup.destinations = [...kept, ...destinations];
   }
 
+  const cdn = overlayCdn(branch(merged, 'cdn'), env, name => value(env, name));
+  if (Object.keys(cdn).length > 0) merged.cdn = cdn;
+
   const logLevel = value(env, 'LOG_LEVEL');
   if (logLevel) branch(merged, 'log').level = logLevel;
   const logFormat = value(env, 'LOG_FORMAT');
@@ -105,6 +120,7 @@ const overlays: Readonly<Record<string, string>> = {
   'backup.compressionLevel': 'BACKUP_COMPRESSION_LEVEL',
   'backup.files.paths': 'BACKUP_FILES_PATHS',
   'backup.database.databases': 'BACKUP_DATABASES',
+  ...cdnOverlays,
   'log.level': 'LOG_LEVEL',
   'log.format': 'LOG_FORMAT',
 };
@@ -127,6 +143,8 @@ export function originOf(
     const variable = overlays[path.slice(0, depth).join('.')];
     if (variable !== undefined && value(env, variable)) return { variable };
   }
+  const ofZone = zoneVariable(path);
+  if (ofZone !== undefined && value(env, ofZone)) return { variable: ofZone };
   const [section, list, index, key] = path;
   if (section !== 'backup' || list !== 'destinations' || typeof index !== 'number') return { path };
   const destinations = environmentDestinations(env);

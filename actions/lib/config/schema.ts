@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertsSchema } from './alerts-schema.ts';
+import { cdnSchema } from './cdn-schema.ts';
 import { watchdogSchema } from './watchdog-schema.ts';
 
 /**
@@ -127,6 +128,7 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  cdn: cdnSchema.prefault({}),
   alerts: alertsSchema.prefault({}),
   watchdog: watchdogSchema.prefault({}),
   log: z

@@ -63,6 +63,29 @@ export const watchdogInputs = z.strictObject({
   'fail-on-breach': flag(true),
 });
 
+export const cdnInputs = z.strictObject({
+  config: text,
+  command: z.preprocess(value => (value === '' ? 'audit' : value), z.enum(['audit', 'purge'])),
+  paths: list,
+  zone: text,
+  hosts: list,
+  tags: list,
+  // An input that is not set, or says true, must not come to mean everything.
+  everything: z.preprocess(value => (value === '' ? undefined : value), z.enum(['everything']).optional()),
+  'changed-since': text,
+  soft: z.preprocess(
+    value => (value === '' ? undefined : value),
+    z
+      .enum(['true', 'false'])
+      .transform(value => value === 'true')
+      .optional(),
+  ),
+  build: text,
+  verify: flag(true),
+  'dry-run': flag(false),
+  'fail-on-breach': flag(true),
+});
+
 export type InputSchema = z.ZodObject<{ config: typeof text }>;
 
 /**
