@@ -68,8 +68,10 @@ const query = `
          concat_ws(', ', a.usename, nullif(a.application_name, ''), nullif(a.backend_type, 'client backend')) as who,
          a.state, h.mode,
          case when h.pid is null then
-           (select p.gid from pg_catalog.pg_prepared_xacts p
-             where '-1/' || p.transaction::text = h.virtualtransaction) end as prepared
+           (select p.gid
+              from pg_catalog.pg_locks x join pg_catalog.pg_prepared_xacts p on p.transaction = x.transactionid
+             where x.locktype = 'transactionid' and x.pid is null and x.virtualtransaction = h.virtualtransaction
+             limit 1) end as prepared
     from holders h left join pg_catalog.pg_stat_activity a on a.pid = h.pid
    where h.pid is null
       or (h.mode is not null and not (a.backend_type is not distinct from 'autovacuum worker'

@@ -86,7 +86,7 @@ export async function createPartitioned(
   }
   const whole = await readIndex(sessions.control(), definition.schema, top.name);
   if (!whole || whole.isBroken) throw new Error(`every partition has its index, and ${top.name} is not valid`);
-  await endRecord(ledger, definition.schema, name);
+  for (const index of parents.values()) await endRecord(ledger, index.schema, index.name);
   return {
     status: 'done',
     message: `built on ${leaves} partitions, and valid`,
