@@ -60,6 +60,8 @@ const wholeSecrets = [
 /** Every secret variable of the product is known to the redaction before anything else happens. */
 export function addSecrets(secrets: Secrets, env: Environment): void {
   secrets.addUrl(env.DATABASE_URL);
+  for (const url of (env.DATABASE_REPLICA_URLS ?? '').split(/[,\n]/)) secrets.addUrl(url.trim());
+  secrets.addUrl(env.PGBOUNCER_ADMIN_URL);
   secrets.addUrl(env.BACKUP_FTP_URL);
   secrets.addUrl(env.RESTORE_DATABASE_URL);
   for (const name of wholeSecrets) secrets.add(env[name]?.trim() || undefined);
