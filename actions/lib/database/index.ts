@@ -1,0 +1,1 @@
+export { type ApplyData, type ApplyInput, applyOperation } from './apply/index.ts';
