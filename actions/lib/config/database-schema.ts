@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { databaseApplySchema, databaseCleanupSchema, databaseMaintainSchema } from './database-change-schema.ts';
+import { databaseApplySchema } from './database-change-schema.ts';
 import { durationSchema } from './duration.ts';
 
 /** The `database:` part of `.github/ops.yml`. */
@@ -78,8 +78,6 @@ export const databaseSchema = z.strictObject({
   thresholds: thresholds.prefault({}),
   connections: connections.prefault({}),
   apply: databaseApplySchema.prefault({}),
-  cleanup: databaseCleanupSchema.prefault({}),
-  maintain: databaseMaintainSchema.prefault({}),
 });
 
 export type DatabaseConfig = z.output<typeof databaseSchema>;

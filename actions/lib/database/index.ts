@@ -1,1 +1,1 @@
-export { type ApplyData, type ApplyInput, applyOperation } from './apply/index.ts';
+export { type ApplyData, type ApplyInput, applyOperation, optimizeDatabase } from './apply/index.ts';
