@@ -7,4 +7,5 @@ export {
   createBackupService,
 } from './backup/index.ts';
 export { type CdnService, type CdnServiceOptions, cdnService, createCdnService } from './cdn/index.ts';
+export { type ApplyData, optimizeDatabase } from './database/index.ts';
 export { OpsError } from './errors/index.ts';

@@ -3,6 +3,7 @@ import { matchesPattern } from './patterns.ts';
 import type { Subject } from './policy.ts';
 import { backupRunbooks } from './runbooks/backup.ts';
 import { cdnRunbooks } from './runbooks/cdn.ts';
+import { databaseChangeRunbooks } from './runbooks/database-change.ts';
 import { recordRunbooks } from './runbooks/record.ts';
 import { failedRun, type Runbook, type Runbooks } from './runbooks/runbook.ts';
 
@@ -15,6 +16,7 @@ export type { Runbook } from './runbooks/runbook.ts';
 export const runbooks: Runbooks = {
   ...backupRunbooks,
   ...cdnRunbooks,
+  ...databaseChangeRunbooks,
   ...recordRunbooks,
   '*.run': ({ id }) => failedRun(`'${flat(id.replace(/\.run$/, ''))}'`, undefined, undefined),
 };
