@@ -1,3 +1,5 @@
+export { type ImageFile, inspectImage, readImage } from './inspect.ts';
+export { type ImageRequest, optimizeImage } from './optimize.ts';
 export type {
   ColourProfile,
   ImageDone,
@@ -9,6 +11,8 @@ export type {
   ImageVariant,
   InPlace,
 } from './outcome.ts';
+export { createImagePool, type ImagePool, type ImagePoolOptions, type PooledRequest } from './pool.ts';
+export { Refusal } from './refusal.ts';
 export {
   type ImageSettings,
   type ImageSettingsInput,
@@ -17,3 +21,4 @@ export {
   variantFormats,
 } from './settings.ts';
 export { type RgbPixels, ssimulacra2 } from './ssimulacra2/index.ts';
+export { imageToolVersion } from './version.ts';

@@ -13,9 +13,9 @@ export const imageSettingsSchema = z.strictObject({
     .default(80)
     .describe('SSIMULACRA2 each lossy image must reach: 90 visually lossless, 80 very high, 70 high, 50 medium'),
   graphics: z
-    .enum(['auto', 'lossless', 'lossy'])
-    .default('auto')
-    .describe('Flat graphics (few colours, sharp edges): auto keeps every pixel where that costs least'),
+    .enum(['lossless', 'lossy'])
+    .default('lossless')
+    .describe('Flat graphics (few colours, even areas) keep every pixel, or are held to the target like photographs'),
   formats: z.array(z.enum(variantFormats)).default(['avif', 'webp']).describe('Variants made of each image'),
   widths: z
     .array(z.int().min(16).max(16_383))
