@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertsSchema } from './alerts-schema.ts';
+import { assetsSchema } from './assets-schema.ts';
 import { cdnSchema } from './cdn-schema.ts';
 import { watchdogSchema } from './watchdog-schema.ts';
 
@@ -128,6 +129,7 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  assets: assetsSchema.prefault({}),
   cdn: cdnSchema.prefault({}),
   alerts: alertsSchema.prefault({}),
   watchdog: watchdogSchema.prefault({}),

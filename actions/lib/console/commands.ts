@@ -1,7 +1,8 @@
+import { assetsCommands } from './assets-commands.ts';
 import { backupCommands } from './backup-commands.ts';
 import { cdnCommands } from './cdn-commands.ts';
 import type { Command } from './command.ts';
 import { recordCommands } from './record-commands.ts';
 
 /** In the order that `ops --help` shows them. */
-export const commands: readonly Command[] = [...backupCommands, ...cdnCommands, ...recordCommands];
+export const commands: readonly Command[] = [...backupCommands, ...assetsCommands, ...cdnCommands, ...recordCommands];

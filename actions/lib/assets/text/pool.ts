@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { TextFile, TextOutcome } from './outcome.ts';
+import type { TextFile, TextKind, TextOutcome } from './outcome.ts';
 import type { Encoding, PrecompressSettings } from './precompress.ts';
 
 export interface TextJob {
-  file: TextFile;
+  /** Without a kind it is only compressed. */
+  file: Omit<TextFile, 'kind'> & { kind: TextKind | null };
   /** Of what comes out of it; of its own bytes when it stays as it is. */
   precompress: PrecompressSettings | null;
 }

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { optimizeText } from './optimize.ts';
+import type { TextOutcome } from './outcome.ts';
 import type { TextDone, TextJob } from './pool.ts';
 import { precompress } from './precompress.ts';
 
@@ -13,7 +14,8 @@ parentPort?.on('message', async (job: TextJob) => {
 });
 
 async function work({ file, precompress: settings }: TextJob): Promise<TextDone> {
-  const outcome = await optimizeText(file);
+  const { kind } = file;
+  const outcome: TextOutcome = kind ? await optimizeText({ ...file, kind }) : { status: 'same' };
   const served = outcome.status === 'smaller' ? outcome.bytes : file.bytes;
   return { outcome, encodings: settings ? await precompress(served, settings) : [] };
 }
