@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
 import { parse } from 'yaml';
@@ -87,10 +87,22 @@ export function bundleAction(
 export async function bundle(entry: string, outDir: string, trees: readonly string[] = [root]): Promise<Bundle> {
   await rm(outDir, { recursive: true, force: true });
   await mkdir(outDir, { recursive: true });
+  const modules = [await bundleModule(entry, join(outDir, 'main.mjs'))];
+  for (const worker of await workersOf(modules[0]!)) {
+    modules.push(await bundleModule(worker, join(outDir, `${basename(worker, '.ts')}.mjs`)));
+  }
+  const externals = await planExternals(new Set(modules.flatMap(importedExternals)), trees);
+  await copyExternals(externals, outDir);
+  await writeFile(join(outDir, 'licenses.txt'), await licensesOf(modules, externals));
+  const outputs = modules.flatMap(module => Object.values(module.outputs));
+  return { bytes: outputs.reduce((sum, output) => sum + output.bytes, 0), externals };
+}
+
+async function bundleModule(entry: string, outfile: string): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: [entry],
-    outfile: join(outDir, 'main.mjs'),
+    outfile,
     bundle: true,
     format: 'esm',
     platform: 'node',
@@ -106,24 +118,30 @@ export async function bundle(entry: string, outDir: string, trees: readonly stri
     metafile: true,
     logLevel: 'warning',
   });
-  const externals = await planExternals(importedExternals(metafile), trees);
-  await copyExternals(externals, outDir);
-  await writeFile(join(outDir, 'licenses.txt'), await licensesOf(metafile, externals));
-  return { bytes: Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0), externals };
+  return metafile;
+}
+
+/** What a thread begins with: a module that starts one names it as `./text-worker.mjs`, beside the bundle. */
+async function workersOf({ inputs }: Metafile): Promise<string[]> {
+  const found: string[] = [];
+  for (const input of Object.keys(inputs).filter(path => path.startsWith('actions/lib/'))) {
+    const text = await readFile(join(root, input), 'utf8');
+    for (const [, name] of text.matchAll(/'\.\/([\w-]+-worker)\.mjs'/g))
+      found.push(join(root, dirname(input), `${name}.ts`));
+  }
+  return found;
 }
 
 /** What is left in the module of imports that are not of Node. */
-function importedExternals({ outputs }: Metafile): Set<string> {
+function importedExternals({ outputs }: Metafile): string[] {
   const imported = Object.values(outputs).flatMap(({ imports }) => imports.filter(({ external }) => external));
-  return new Set(
-    externalPackages.filter(name => imported.some(({ path }) => path === name || path.startsWith(`${name}/`))),
-  );
+  return externalPackages.filter(name => imported.some(({ path }) => path === name || path.startsWith(`${name}/`)));
 }
 
 /** The licence of every package that is in the bundle or beside it, as those licences ask. */
-async function licensesOf(metafile: Metafile, externals: readonly ExternalPackage[]): Promise<string> {
+async function licensesOf(modules: readonly Metafile[], externals: readonly ExternalPackage[]): Promise<string> {
   const folders = new Set(externals.map(({ folder }) => folder));
-  for (const input of Object.keys(metafile.inputs)) {
+  for (const input of modules.flatMap(({ inputs }) => Object.keys(inputs))) {
     const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
     if (folder) folders.add(join(root, folder));
   }

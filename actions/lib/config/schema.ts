@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertsSchema } from './alerts-schema.ts';
+import { assetsSchema } from './assets-schema.ts';
 import { cdnSchema } from './cdn-schema.ts';
 import { databaseSchema } from './database-schema.ts';
 import { watchdogSchema } from './watchdog-schema.ts';
@@ -130,6 +131,7 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
+  assets: assetsSchema.prefault({}),
   cdn: cdnSchema.prefault({}),
   alerts: alertsSchema.prefault({}),
   watchdog: watchdogSchema.prefault({}),

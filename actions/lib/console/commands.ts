@@ -1,3 +1,4 @@
+import { assetsCommands } from './assets-commands.ts';
 import { backupCommands } from './backup-commands.ts';
 import { cdnCommands } from './cdn-commands.ts';
 import type { Command } from './command.ts';
@@ -8,6 +9,7 @@ import { recordCommands } from './record-commands.ts';
 export const commands: readonly Command[] = [
   ...backupCommands,
   ...databaseChangeCommands,
+  ...assetsCommands,
   ...cdnCommands,
   ...recordCommands,
 ];

@@ -1,0 +1,1 @@
+export { type AssetCache, blobsOf, type CacheOptions, openCache, sha256Of } from './cache.ts';

@@ -1,0 +1,248 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, join, normalize } from 'node:path/posix';
+import type { Log } from '../log/index.ts';
+import { type AssetCache, blobsOf, sha256Of } from './cache/index.ts';
+import { resultOfImage } from './image-result.ts';
+import { createImagePool, type ImagePool } from './images/index.ts';
+import { type FileResult, type FileType, leftFile } from './result.ts';
+import { type AssetSettings, cacheKey, typeOf } from './settings.ts';
+import { createTextPool, isCompressible, mapFileOf, type TextDone, type TextPool } from './text/index.ts';
+import { isInside, noSignature, type Signature, signatureOf } from './tree/index.ts';
+
+export interface EngineOptions {
+  /** Absolute. */
+  root: string;
+  settings: AssetSettings;
+  cache: AssetCache;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** What was found out about a file, and what it looked like to the file system before it was read. */
+export interface Looked {
+  result: FileResult;
+  signature: Signature | undefined;
+  isCached: boolean;
+}
+
+/** Looks at files: from the cache where nothing has changed, else by reading and working on them. */
+export interface Engine extends AsyncDisposable {
+  /** One file. What is wrong with it is in the result; the others go on. @throws the reason of the signal */
+  look(path: string): Promise<Looked>;
+  /**
+   * Many, as many at a time as keep every core busy, in the order that they are given.
+   * @param then what is done with each at once, while others are looked at; its result takes the place of the first
+   */
+  /**
+   * A source was replaced by what was made of it: known as such, with the variants of the original, by its content as well
+   * as by its place. (Made again from the smaller one, they would be worse.)
+   */
+  rememberReplaced(result: FileResult): Promise<void>;
+  lookAtAll(paths: readonly string[], then?: (looked: Looked) => Promise<FileResult>): Promise<Looked[]>;
+}
+
+// A minifier of a larger file takes gigabytes and minutes.
+const mostTextBytes = 16 * 1024 * 1024;
+
+export function createEngine(options: EngineOptions): Engine {
+  const { signal } = options;
+  const pools: Pools = { text: undefined, image: undefined };
+  const look = (path: string) => lookAt(path, options, pools);
+  return {
+    look,
+    rememberReplaced: result => rememberReplaced(result, options),
+    async lookAtAll(paths, then) {
+      const found = new Array<Looked>(paths.length);
+      let next = 0;
+      const lane = async () => {
+        for (let at = next++; at < paths.length; at = next++) {
+          signal.throwIfAborted();
+          const looked = await look(paths[at]!);
+          found[at] = then ? { ...looked, result: await then(looked) } : looked;
+        }
+      };
+      // One file is read while another is worked on.
+      await Promise.all(Array.from({ length: availableParallelism() * 2 }, lane));
+      return found;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([pools.text?.[Symbol.asyncDispose](), pools.image?.[Symbol.asyncDispose]()]);
+    },
+  };
+}
+
+/** Started by the first file that needs them: where nothing has changed there is none. */
+interface Pools {
+  text: TextPool | undefined;
+  image: ImagePool | undefined;
+}
+
+async function lookAt(path: string, options: EngineOptions, pools: Pools): Promise<Looked> {
+  const { root, cache, settings, log, signal } = options;
+  const type = typeOf(path);
+  const key = cacheKey(type, settings);
+  const absolute = join(root, path);
+  const checkedAt = Date.now();
+  let signature: Signature;
+  try {
+    signature = await signatureOf(absolute);
+    const known = cache.inputsOf(path, key);
+    const unchanged = cache.unchanged(path, key, [signature, ...(await signaturesOf(root, known))]);
+    if (unchanged && (await isWhole(unchanged, cache))) return { result: unchanged, signature, isCached: true };
+  } catch (error) {
+    return { result: unreadable(path, type, error), signature: undefined, isCached: false };
+  }
+
+  let bytes: Buffer;
+  let map: Companion | undefined;
+  try {
+    bytes = await readFile(absolute);
+    map = type === 'javascript' || type === 'css' ? await readMap(root, path, bytes) : undefined;
+  } catch (error) {
+    return { result: unreadable(path, type, error), signature, isCached: false };
+  }
+  const sha256 = sha256Of(bytes);
+  const content = map?.bytes ? sha256Of(`${sha256} ${sha256Of(map.bytes)}`) : sha256;
+  const inputs = map ? [map.path] : [];
+  const signatures = [signature, ...(await signaturesOf(root, inputs))];
+  const remember = (result: FileResult) =>
+    cache.remember({ path, key, content, inputs, signatures, checkedAt, result });
+
+  const same = cache.byContent(key, content);
+  if (same && (await isWhole(same, cache))) {
+    // The map's place is said of the file that it was found with.
+    const result = { ...same, path, map: same.map && map ? { ...same.map, path: map.path } : same.map };
+    remember(result);
+    return { result, signature, isCached: true };
+  }
+  try {
+    const result = await work({ path, type, bytes, sha256, map }, options, pools);
+    remember(result);
+    return { result, signature, isCached: false };
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    log.debug(`${path}: ${(error as Error).stack}`);
+    const result = leftFile(path, type, { bytes: bytes.length, sha256 }, 'FAILED', (error as Error).message);
+    return { result, signature, isCached: false };
+  }
+}
+
+async function rememberReplaced(result: FileResult, { root, cache, settings }: EngineOptions): Promise<void> {
+  const { path, type, after, map } = result;
+  if (!after) return;
+  const key = cacheKey(type, settings);
+  const checkedAt = Date.now();
+  const inputs = map ? [map.path] : [];
+  const signatures = await signaturesOf(root, [path, ...inputs]);
+  const content = map ? sha256Of(`${after.sha256} ${map.sha256}`) : after.sha256;
+  const settled: FileResult = {
+    ...result,
+    bytes: after.bytes,
+    sha256: after.sha256,
+    status: 'same',
+    after: null,
+    map: null,
+  };
+  cache.remember({ path, key, content, inputs, signatures, checkedAt, result: settled });
+}
+
+/** A blob that is gone (a cache restored in part) means that the work is to be done again. */
+async function isWhole(result: FileResult, cache: AssetCache): Promise<boolean> {
+  for (const sha256 of blobsOf(result)) if (!(await cache.hasBlob(sha256))) return false;
+  return true;
+}
+
+function signaturesOf(root: string, paths: readonly string[]): Promise<Signature[]> {
+  return Promise.all(paths.map(path => signatureOf(join(root, path)).catch(() => noSignature)));
+}
+
+function unreadable(path: string, type: FileType, error: unknown): FileResult {
+  const { code = (error as Error).message } = error as NodeJS.ErrnoException;
+  return leftFile(path, type, { bytes: 0, sha256: null }, 'UNREADABLE', `it cannot be read (${code})`);
+}
+
+interface Companion {
+  path: string;
+  /** Undefined where there is none; empty where it must not be read. */
+  bytes: Buffer | undefined;
+}
+
+async function readMap(root: string, path: string, bytes: Buffer): Promise<Companion | undefined> {
+  const named = mapFileOf(bytes.subarray(-4096).toString('utf8'));
+  if (named === undefined) return undefined;
+  const mapPath = normalize(join(dirname(path), named));
+  if (mapPath.startsWith('../') || mapPath.startsWith('/') || mapPath === path) return undefined;
+  try {
+    const real = await realpath(join(root, mapPath));
+    return { path: mapPath, bytes: isInside(root, real) ? await readFile(real) : Buffer.alloc(0) };
+  } catch (error) {
+    const isMissing = ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
+    return { path: mapPath, bytes: isMissing ? undefined : Buffer.alloc(0) };
+  }
+}
+
+interface Work {
+  path: string;
+  type: FileType;
+  bytes: Buffer;
+  sha256: string;
+  map: Companion | undefined;
+}
+
+async function work(file: Work, options: EngineOptions, pools: Pools): Promise<FileResult> {
+  const { path, type, bytes, sha256 } = file;
+  const { settings, cache, signal } = options;
+  if (type === 'image') {
+    pools.image ??= createImagePool();
+    return resultOfImage(file, await pools.image.optimize({ path, bytes, settings: settings.images, signal }), cache);
+  }
+  const size = { bytes: bytes.length, sha256 };
+  if (bytes.length === 0) return leftFile(path, type, size, 'EMPTY', 'it is empty');
+  if (bytes.length > mostTextBytes) {
+    return leftFile(
+      path,
+      type,
+      size,
+      'TOO_LARGE',
+      `text of more than ${mostTextBytes / 1024 / 1024} MiB is not worked on`,
+    );
+  }
+  if (type === 'other' && !(settings.precompress && isCompressible(path))) return unchangedFile(file);
+  pools.text ??= createTextPool(signal);
+  const done = await pools.text.run({
+    file: {
+      path,
+      kind: type === 'other' ? null : type,
+      bytes,
+      map: file.map?.bytes,
+      settings: { keepNames: settings.keepNames },
+    },
+    precompress: settings.precompress,
+  });
+  return resultOfText(file, done, cache);
+}
+
+function unchangedFile({ path, type, bytes, sha256 }: Work): FileResult {
+  return { ...leftFile(path, type, { bytes: bytes.length, sha256 }, '', ''), status: 'same', left: null };
+}
+
+async function resultOfText(file: Work, { outcome, encodings }: TextDone, cache: AssetCache): Promise<FileResult> {
+  const { path, type, bytes, sha256 } = file;
+  const base =
+    outcome.status === 'left'
+      ? leftFile(path, type, { bytes: bytes.length, sha256 }, outcome.code.toUpperCase(), outcome.reason)
+      : unchangedFile(file);
+  const put = async (made: Uint8Array) => ({ bytes: made.length, sha256: await cache.putBlob(made) });
+  const compressed = await Promise.all(
+    encodings.map(async ({ encoding, bytes: made }) => ({ encoding, ...(await put(made)) })),
+  );
+  if (outcome.status !== 'smaller') return { ...base, encodings: compressed };
+  return {
+    ...base,
+    status: 'smaller',
+    after: { ...(await put(outcome.bytes)), score: null, tool: outcome.tool },
+    map: outcome.map && file.map ? { path: file.map.path, ...(await put(outcome.map)) } : null,
+    encodings: compressed,
+  };
+}

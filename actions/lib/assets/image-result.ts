@@ -1,0 +1,36 @@
+import type { AssetCache } from './cache/index.ts';
+import type { ImageOutcome } from './images/index.ts';
+import { type FileResult, leftFile } from './result.ts';
+
+/** What came of an image, with its bytes in the cache and their hashes here. */
+export async function resultOfImage(
+  { path, bytes, sha256 }: { path: string; bytes: Uint8Array; sha256: string },
+  outcome: ImageOutcome,
+  cache: AssetCache,
+): Promise<FileResult> {
+  const size = { bytes: bytes.length, sha256 };
+  if (outcome.kind === 'refused') return leftFile(path, 'image', size, outcome.code, outcome.message);
+  const { original, inPlace, variants, notes } = outcome;
+  const put = async (made: Uint8Array) => ({ bytes: made.length, sha256: await cache.putBlob(made) });
+  return {
+    path,
+    type: 'image',
+    ...size,
+    status: inPlace ? 'smaller' : 'same',
+    left: null,
+    notes: notes.map(note => note.slice(0, 1000)).slice(0, 50),
+    image: { format: original.format, width: original.width, height: original.height, frames: original.frames },
+    after: inPlace ? { ...(await put(inPlace.bytes)), score: inPlace.score, tool: original.format } : null,
+    map: null,
+    variants: await Promise.all(
+      variants.map(async ({ format, width, height, score, bytes: made }) => ({
+        format,
+        width,
+        height,
+        ...(await put(made)),
+        score,
+      })),
+    ),
+    encodings: [],
+  };
+}

@@ -1,0 +1,5 @@
+export { isAvifSequence, isWholeGif, pngFrames } from './animation.ts';
+export { exifHeader, readExif, smallExif, withoutPlaceAndTurn } from './exif.ts';
+export { classifyProfile } from './icc.ts';
+export * from './jpeg.ts';
+export { formatByName, mediaTypeOf, sniff, suffixOf } from './sniff.ts';

@@ -1,0 +1,225 @@
+import sharp, { type Sharp } from 'sharp';
+import { rightsOf } from './encoders.ts';
+import {
+  isAppSegment,
+  isExif,
+  isProfile,
+  isXmp,
+  markers,
+  markSegment,
+  profileSegments,
+  readJpeg,
+  type Segment,
+  smallExif,
+  withoutPlaceAndTurn,
+  writeJpeg,
+} from './files/index.ts';
+import { holding } from './memory-gate.ts';
+import type { InPlace } from './outcome.ts';
+import { decoding, isEqual, keepsProfile, open, type Picture } from './pixels.ts';
+import { encodeAtTarget, type ImageJob, openReference } from './reference.ts';
+
+export interface Shrunk {
+  inPlace: InPlace | undefined;
+  notes: string[];
+}
+
+/** Measured at the peak: the original and what came of it decoded, and what the encoder keeps. */
+const bytesPerPixel = 16;
+
+/** The original smaller in its own format, or as it is. */
+export function shrinkInPlace(job: ImageJob): Promise<Shrunk> {
+  const { width, height, frames, bitsPerChannel } = job.facts;
+  const bytes = width * height * frames * bytesPerPixel * (bitsPerChannel / 8);
+  return holding(job.gate, bytes, () => shrinkByFormat(job));
+}
+
+function shrinkByFormat(job: ImageJob): Promise<Shrunk> {
+  switch (job.facts.format) {
+    case 'jpeg':
+      return shrinkJpeg(job);
+    case 'png':
+    case 'gif':
+      return shrinkLossless(job);
+    case 'webp':
+      if (job.facts.isLossless) return shrinkLossless(job);
+      return Promise.resolve(kept('A lossy WebP stays as it is: to encode it again would only wear it down.', job));
+    case 'avif':
+      return Promise.resolve(kept('An AVIF stays as it is: to encode it again would only wear it down.', job));
+    case 'svg':
+      return Promise.resolve({ inPlace: undefined, notes: [] });
+  }
+}
+
+function kept(reason: string, { facts, settings }: ImageJob): Shrunk {
+  const isPlaceKept = facts.hasLocation && settings.metadata.location === 'strip';
+  const place = 'It tells where it was taken, and that cannot be taken out of this format without loss.';
+  return { inPlace: undefined, notes: isPlaceKept ? [reason, place] : [reason] };
+}
+
+/** Below this a JPEG was already made for the web; each further lossy pass would start from its artefacts. */
+const wornBelowQuality = 82;
+
+async function shrinkJpeg(job: ImageJob): Promise<Shrunk> {
+  const { facts, settings } = job;
+  const { jpegQuality = 100, colours, isOptimised } = facts;
+  if (isOptimised) return { inPlace: undefined, notes: [] };
+  if (colours === 'cmyk' || jpegQuality < wornBelowQuality) {
+    const reason =
+      colours === 'cmyk'
+        ? 'A CMYK JPEG keeps its pixels: it is for print, and sRGB would change its colours.'
+        : `Its JPEG quality is about ${jpegQuality}: encoded again it would only be worn down.`;
+    const cleaned = cleanedJpeg(job);
+    return { inPlace: cleaned && { bytes: cleaned, score: 100, quality: undefined, encodes: 0 }, notes: [reason] };
+  }
+  const reference = await openReference(job, facts.width);
+  const encoded = await encodeAtTarget(job, { ...reference, source: { ...reference.source, rights: {} } }, 'jpeg');
+  const cleaned = cleanedJpeg(job);
+  if (encoded) {
+    const bytes = withSegments(encoded.bytes, await segmentsToKeep(job), encoded.score);
+    if (isWorthIt(job, bytes.length) && (!cleaned || bytes.length < cleaned.length)) {
+      return { inPlace: { ...encoded, bytes }, notes: [] };
+    }
+  }
+  const notes = encoded ? [] : [`It does not reach ${settings.target} at any JPEG quality, so its pixels stay.`];
+  return { inPlace: cleaned && { bytes: cleaned, score: 100, quality: undefined, encodes: 0 }, notes };
+}
+
+function isWorthIt({ facts, settings }: ImageJob, bytes: number): boolean {
+  const saved = facts.bytes - bytes;
+  return saved >= settings.minSavingBytes && saved >= settings.minSavingRatio * facts.bytes;
+}
+
+/** The same pixels, byte for byte, with only the metadata that the policy keeps. Undefined where that changes too little. */
+function cleanedJpeg(job: ImageJob): Buffer | undefined {
+  const { file, facts, settings } = job;
+  const jpeg = readJpeg(file.bytes);
+  if (!jpeg) return undefined;
+  const others = jpeg.segments.filter(segment => !isAppSegment(segment));
+  const kept = jpeg.segments.filter(
+    segment =>
+      segment.marker === markers.app0 ||
+      segment.marker === markers.app14 ||
+      (isProfile(segment) && facts.profile !== 'srgb'),
+  );
+  const metadata = metadataSegments(job, jpeg.segments, facts.orientation);
+  const bytes = writeJpeg({ segments: [...kept, ...metadata, ...others], rest: jpeg.rest });
+  const mustGo = facts.hasLocation && settings.metadata.location === 'strip';
+  return (mustGo && bytes.length <= facts.bytes) || isWorthIt(job, bytes.length) ? bytes : undefined;
+}
+
+/** What goes before re-encoded pixels, which are upright. */
+async function segmentsToKeep(job: ImageJob): Promise<Segment[]> {
+  const { file, facts } = job;
+  const jpeg = readJpeg(file.bytes);
+  const profile = keepsProfile(facts) ? (await sharp(file.bytes).metadata()).icc : undefined;
+  return [...metadataSegments(job, jpeg?.segments ?? [], 1), ...(profile ? profileSegments(profile) : [])];
+}
+
+function metadataSegments({ facts, settings }: ImageJob, found: readonly Segment[], orientation: number): Segment[] {
+  const { keep, location } = settings.metadata;
+  if (keep === 'all') {
+    return found.flatMap(segment => {
+      if (isExif(segment)) return [{ ...segment, body: withoutPlaceAndTurn(segment.body, location, orientation) }];
+      // XMP and IPTC are kept whole or not at all.
+      if (isXmp(segment) || segment.marker === markers.app13) {
+        return location === 'strip' && facts.hasLocation ? [] : [segment];
+      }
+      return segment.marker === markers.comment ? [segment] : [];
+    });
+  }
+  const exif = smallExif({ ...rightsOf(facts, settings), orientation });
+  return exif ? [{ marker: markers.app1, body: exif }] : [];
+}
+
+function withSegments(encoded: Buffer, segments: readonly Segment[], score: number): Buffer {
+  const jpeg = readJpeg(encoded)!;
+  const own = jpeg.segments.filter(segment => !isAppSegment(segment) || segment.marker === markers.app0);
+  const isHeader = (segment: Segment) => segment.marker === markers.app0;
+  return writeJpeg({
+    segments: [...own.filter(isHeader), ...segments, markSegment(score), ...own.filter(segment => !isHeader(segment))],
+    rest: jpeg.rest,
+  });
+}
+
+/** PNG, GIF and lossless WebP: encoded anew in several ways, taken only where every pixel of every frame is the same. */
+async function shrinkLossless(job: ImageJob): Promise<Shrunk> {
+  const { facts, signal } = job;
+  let best: Buffer | undefined;
+  let encodes = 0;
+  for (const attempt of losslessAttempts(job)) {
+    signal.throwIfAborted();
+    const bytes = await decoding(job.file, attempt);
+    encodes++;
+    if (bytes.length < (best?.length ?? facts.bytes) && isWorthIt(job, bytes.length) && (await isSame(job, bytes))) {
+      best = bytes;
+    }
+  }
+  return { inPlace: best && { bytes: best, score: 100, quality: undefined, encodes }, notes: [] };
+}
+
+function losslessAttempts(job: ImageJob): (() => Promise<Buffer>)[] {
+  const { facts, settings } = job;
+  const { webp: effort } = settings.effort;
+  switch (facts.format) {
+    case 'png': {
+      const options = { compressionLevel: 9, effort: 10 } as const;
+      const plain = [true, false].map(
+        adaptiveFiltering => () =>
+          losslessPipeline(job)
+            .png({ ...options, adaptiveFiltering })
+            .toBuffer(),
+      );
+      // Of up to 256 colours, which is verified: with more it would lose some.
+      const palette = () =>
+        losslessPipeline(job)
+          .png({ ...options, palette: true, quality: 100, dither: 0 })
+          .toBuffer();
+      return facts.bitsPerChannel === 8 ? [...plain, palette] : plain;
+    }
+    case 'gif':
+      return [
+        () =>
+          losslessPipeline(job)
+            .gif({ effort: 10, dither: 0, interFrameMaxError: 0, interPaletteMaxError: 0 })
+            .toBuffer(),
+      ];
+    default:
+      return [() => losslessPipeline(job).webp({ lossless: true, effort }).toBuffer()];
+  }
+}
+
+function losslessPipeline({ file, facts, settings }: ImageJob): Sharp {
+  const pipeline = open(file.bytes, settings.limits, { animated: facts.frames > 1, ignoreIcc: true });
+  const deep = facts.bitsPerChannel === 16;
+  const space = facts.colours === 'grey' ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb';
+  let prepared = pipeline.autoOrient().toColourspace(space);
+  if (facts.profile === 'wide' || facts.profile === 'other') prepared = prepared.keepIccProfile();
+  const { copyright, artist } = rightsOf(facts, settings);
+  if (facts.format === 'gif' || (copyright === undefined && artist === undefined)) return prepared;
+  return prepared.withExif({
+    IFD0: { ...(copyright !== undefined && { Copyright: copyright }), ...(artist !== undefined && { Artist: artist }) },
+  });
+}
+
+/** Every frame, delay and repetition, and every visible pixel, at the depth of the original. */
+async function isSame({ file, facts, settings }: ImageJob, bytes: Buffer): Promise<boolean> {
+  const animated = facts.frames > 1;
+  const read = async (from: Uint8Array): Promise<Picture> => {
+    const pipeline = open(from, settings.limits, { animated, ignoreIcc: true }).autoOrient();
+    const space = facts.colours === 'grey' ? 'grey16' : 'rgb16';
+    const deep = facts.bitsPerChannel === 16 ? pipeline.toColourspace(space).raw({ depth: 'ushort' }) : pipeline.raw();
+    const { data, info } = await deep.toBuffer({ resolveWithObject: true });
+    return { data, width: info.width, height: info.height, channels: info.channels as Picture['channels'] };
+  };
+  if (animated) {
+    const [before, after] = [await timingOf(file.bytes), await timingOf(bytes)];
+    if (JSON.stringify(before) !== JSON.stringify(after)) return false;
+  }
+  return isEqual(await read(file.bytes), await read(bytes), facts.bitsPerChannel);
+}
+
+async function timingOf(bytes: Uint8Array) {
+  const { pages, loop, delay } = await sharp(bytes, { animated: true, limitInputPixels: false }).metadata();
+  return { pages, loop, delay };
+}

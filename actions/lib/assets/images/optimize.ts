@@ -1,0 +1,63 @@
+import { shrinkInPlace } from './in-place.ts';
+import { type ImageFile, inspectImage } from './inspect.ts';
+import { type MemoryGate, openGate } from './memory-gate.ts';
+import type { ImageFacts, ImageOutcome } from './outcome.ts';
+import type { ImageJob } from './reference.ts';
+import { Refusal } from './refusal.ts';
+import type { ImageSettings } from './settings.ts';
+import { makeVariants } from './variants.ts';
+
+export interface ImageRequest {
+  /** For messages and for its suffix; nothing is read from it or written to it. */
+  path: string;
+  bytes: Uint8Array;
+  settings: ImageSettings;
+  signal: AbortSignal;
+  /** Bounds what several images take together. Default: not bounded. */
+  gate?: MemoryGate;
+}
+
+/**
+ * One image at its target: smaller in place and as variants, or refused with a reason. The same bytes and settings give the
+ * same outcome, and what came out gives nothing more when it goes in again.
+ * @throws the reason of `signal`
+ */
+export async function optimizeImage({
+  path,
+  bytes,
+  settings,
+  signal,
+  gate = openGate,
+}: ImageRequest): Promise<ImageOutcome> {
+  const file: ImageFile = { path, bytes };
+  try {
+    const original = await inspectImage(file, settings.limits);
+    const reason = leftAlone(original);
+    if (reason !== undefined) return { kind: 'done', original, variants: [], notes: reason };
+    const job: ImageJob = { file, facts: original, settings, signal, gate };
+    const { inPlace, notes } = settings.inPlace ? await shrinkInPlace(job) : { inPlace: undefined, notes: [] };
+    const made = await makeVariants(job, Math.min(original.bytes, inPlace?.bytes.length ?? original.bytes));
+    return {
+      kind: 'done',
+      original,
+      ...(inPlace && { inPlace }),
+      variants: made.variants,
+      notes: [...notes, ...made.notes],
+    };
+  } catch (thrown) {
+    if (thrown instanceof Refusal) return thrown.outcome();
+    throw thrown;
+  }
+}
+
+/** Why nothing is made of an image: whatever was made would show less than it does. An empty list goes without saying. */
+function leftAlone({ format, frames, hasGainMap }: ImageFacts): string[] | undefined {
+  if (format === 'svg') return [];
+  if (hasGainMap) return ['It carries an HDR gain map, which no smaller version would keep: it is left alone.'];
+  if (frames > 1 && format === 'png')
+    return ['It is an animated PNG, of which only one frame could be read: it is left alone.'];
+  if (frames > 1 && format === 'avif') {
+    return ['It is an AVIF sequence, of which only one frame could be read: it is left alone.'];
+  }
+  return undefined;
+}

@@ -1,0 +1,1 @@
+export { type RgbPixels, smallestSide, ssimulacra2 } from './metric.ts';

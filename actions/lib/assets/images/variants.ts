@@ -1,0 +1,47 @@
+import { animatedVariants } from './animated.ts';
+import { holding } from './memory-gate.ts';
+import type { ImageVariant } from './outcome.ts';
+import { type Encoded, encodeAtTarget, type ImageJob, openReference } from './reference.ts';
+import type { VariantFormat } from './settings.ts';
+import { type Made, plannedWidths, worthwhile } from './worth.ts';
+
+/** Measured at the peak, which is AVIF's. */
+const bytesPerPixel = 44;
+
+/**
+ * Every format at every width, where it pays.
+ * @param smallestOriginal bytes of the original as it will be served; what is not smaller is not worth a choice
+ */
+export async function makeVariants(job: ImageJob, smallestOriginal: number): Promise<Made> {
+  const { facts, settings } = job;
+  if (facts.frames > 1) return animatedVariants(job, smallestOriginal);
+  const made: ImageVariant[] = [];
+  const notes: string[] = [];
+  const lastQuality = new Map<VariantFormat, number>();
+  for (const width of plannedWidths(facts.width, settings)) {
+    const pixels = (width ** 2 * facts.height) / facts.width;
+    await holding(job.gate, pixels * bytesPerPixel, () => makeWidth(width));
+  }
+  return { variants: worthwhile(made, smallestOriginal), notes };
+
+  async function makeWidth(width: number): Promise<void> {
+    const reference = await openReference(job, width);
+    for (const format of settings.formats) {
+      const encoded = await encodeAtTarget(job, reference, format, lastQuality.get(format));
+      if (encoded?.quality !== undefined) lastQuality.set(format, encoded.quality);
+      if (encoded === undefined) {
+        if (!reference.isGraphic) notes.push(unreached(format, width, settings.target));
+        continue;
+      }
+      made.push(variantOf(format, reference.picture, encoded));
+    }
+  }
+}
+
+function variantOf(format: VariantFormat, size: { width: number; height: number }, encoded: Encoded): ImageVariant {
+  return { format, width: size.width, height: size.height, frames: 1, ...encoded };
+}
+
+function unreached(format: VariantFormat, width: number, target: number): string {
+  return `No ${format.toUpperCase()} of ${width} pixels reaches ${target} at any quality, so there is none.`;
+}

@@ -1,0 +1,28 @@
+import type { Operation } from '../../reports/index.ts';
+import { type AssetsData, assetsDataSchema } from '../data.ts';
+import { runTree } from '../run-tree.ts';
+import type { Shard } from '../shard.ts';
+import { linesOf, summaryOf } from '../text-of.ts';
+import { finish } from './finish.ts';
+
+export interface AssetsCheckInput {
+  /** Empty: `assets.include`. */
+  globs: readonly string[];
+  shard: Shard | undefined;
+}
+
+/**
+ * Asks of each file whether it is as small as it should be, and of all of them whether they keep their budgets. Nothing but
+ * the cache is written.
+ */
+export const assetsCheckOperation: Operation<AssetsCheckInput, AssetsData> = {
+  kind: 'assets.check',
+  dataSchema: assetsDataSchema,
+  async execute({ globs, shard }, context) {
+    const run = await runTree({ mode: 'check', globs, shard, inPlace: false }, context);
+    const of = shard ? `${shard.index}/${shard.count}` : null;
+    return finish({ ...run, mode: 'check', kind: 'assets.check', shard: of, isTaken: false, manifest: null }, context);
+  },
+  lines: linesOf,
+  summary: summaryOf,
+};

@@ -1,0 +1,67 @@
+import { assetsCheckOperation, assetsMergeOperation, assetsOptimizeOperation, parseShard } from '../assets/index.ts';
+import { runInTerminal } from '../run/index.ts';
+import type { Arguments, Option } from './arguments.ts';
+import type { Command } from './command.ts';
+
+const shard: Option = { type: 'value', placeholder: '<i/n>', help: 'Only the files of one of n jobs, e.g. 2/8' };
+const out: Option = { type: 'value', placeholder: '<folder>', help: 'Write all that the site needs there' };
+const inPlace: Option = {
+  type: 'flag',
+  help: 'Replace sources by smaller ones; without --out the rest stands beside them',
+};
+const manifest: Option = {
+  type: 'value',
+  placeholder: '<file>',
+  help: 'Write sizes, hashes, srcset and <picture> of every file',
+};
+
+/** Files that the site serves. */
+export const assetsCommands: readonly Command[] = [
+  {
+    name: 'assets check',
+    positionals: '[<globs>…]',
+    help: 'Find images that are too heavy, broken budgets and damaged files; change nothing',
+    options: { shard },
+    run: (args, terminal) =>
+      runInTerminal(assetsCheckOperation, { globs: args.positionals, shard: shardOf(args) }, terminal),
+  },
+  {
+    name: 'assets optimize',
+    positionals: '[<globs>…]',
+    help: 'Make files smaller, with variants, compressed files and a manifest',
+    options: {
+      shard,
+      out,
+      'in-place': inPlace,
+      manifest,
+      bundle: {
+        type: 'value',
+        placeholder: '<folder>',
+        help: 'Hand on what was made to assets merge, and write nothing else',
+      },
+    },
+    run: (args, terminal) =>
+      runInTerminal(
+        assetsOptimizeOperation,
+        { globs: args.positionals, shard: shardOf(args), bundle: args.value('bundle'), ...destination(args) },
+        terminal,
+      ),
+  },
+  {
+    name: 'assets merge',
+    positionals: '<folder>…',
+    help: 'Put together what the shards of one run made',
+    options: { out, 'in-place': inPlace, manifest },
+    run: (args, terminal) =>
+      runInTerminal(assetsMergeOperation, { bundles: args.positionals, ...destination(args) }, terminal),
+  },
+];
+
+function shardOf(args: Arguments) {
+  const text = args.value('shard');
+  return text === undefined ? undefined : parseShard(text);
+}
+
+function destination(args: Arguments) {
+  return { out: args.value('out'), inPlace: args.flag('in-place'), manifest: args.value('manifest') };
+}

@@ -1,0 +1,351 @@
+import { appendFile, chmod, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { assetsDataSchema } from '../../actions/lib/assets/data.ts';
+import {
+  assetsCheckOperation,
+  assetsMergeOperation,
+  assetsOptimizeOperation,
+  manifestSchema,
+  parseShard,
+} from '../../actions/lib/assets/index.ts';
+import { looseCss, Tree } from './tree-fixture.ts';
+
+const optimize = (
+  tree: Tree,
+  input: Partial<Parameters<typeof assetsOptimizeOperation.execute>[0]> = {},
+  assets = {},
+) =>
+  assetsOptimizeOperation.execute(
+    { globs: ['**/*.{css,js,json,html,svg}'], inPlace: true, ...input },
+    tree.context(assets),
+  );
+const check = (tree: Tree, assets = {}) =>
+  assetsCheckOperation.execute({ globs: ['**/*.{css,js,json,html,svg}'], shard: undefined }, tree.context(assets));
+
+describe('optimize', () => {
+  test('replaces sources, and puts beside them what servers send compressed', async () => {
+    await using tree = await Tree.open({ 'css/A.CSS': looseCss, 'small.json': '{ "a": 1 }\n' });
+    const { data, checks } = await optimize(tree);
+    expect(await tree.list()).toEqual(['css/A.CSS', 'css/A.CSS.br', 'css/A.CSS.gz', 'small.json']);
+    expect(await tree.read('small.json')).toBe('{"a":1}');
+    const css = await readFile(join(tree.root, 'css/A.CSS'));
+    expect(css.length).toBeLessThan(looseCss.length / 1.5);
+    expect(brotliDecompressSync(await readFile(join(tree.root, 'css/A.CSS.br'))).equals(css)).toBe(true);
+    expect(gunzipSync(await readFile(join(tree.root, 'css/A.CSS.gz'))).equals(css)).toBe(true);
+    expect(data).toMatchObject({
+      files: 2,
+      bytes: looseCss.length + 11,
+      savedBytes: looseCss.length - css.length + 4,
+      possibleBytes: 0,
+      writtenFiles: 4,
+      cachedFiles: 0,
+    });
+    expect(checks.every(({ status }) => status === 'ok')).toBe(true);
+    assetsDataSchema.parse(data);
+  });
+
+  test('the second time changes nothing, and reads nothing', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss, 'b.js': 'function f ( argument ) { return argument }\n' });
+    await optimize(tree);
+    const before = await tree.list();
+    const { data } = await optimize(tree);
+    expect(data).toMatchObject({ cachedFiles: 2, writtenFiles: 0, savedBytes: 0 });
+    expect(await tree.list()).toEqual(before);
+  });
+
+  test('into a folder leaves the tree as it is, and the folder has every file', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss, 'bad.css': '}', 'done.json': '1' });
+    await optimize(
+      tree,
+      { inPlace: false, out: 'dist', manifest: 'dist/assets.json' },
+      { hashedNames: true, publicPath: '/static' },
+    );
+    expect(await tree.read('a.css')).toBe(looseCss);
+    expect((await tree.list()).map(path => path.replace(/\.[0-9a-f]{8}\./, '.HASH.'))).toEqual([
+      'a.css',
+      'bad.css',
+      'dist/a.HASH.css',
+      'dist/a.HASH.css.br',
+      'dist/a.HASH.css.gz',
+      'dist/assets.json',
+      'dist/bad.HASH.css',
+      'dist/done.HASH.json',
+      'done.json',
+    ]);
+    const manifest = manifestSchema.parse(JSON.parse(await tree.read('dist/assets.json')));
+    for (const asset of manifest.assets) {
+      expect(asset.path.startsWith('/static/')).toBe(true);
+      expect((await readFile(join(tree.root, 'dist', asset.path.slice('/static/'.length)))).length).toBe(asset.bytes);
+    }
+    // What it made is not what it works on.
+    expect(
+      (
+        await optimize(
+          tree,
+          { inPlace: false, out: 'dist', manifest: 'dist/assets.json' },
+          { hashedNames: true, publicPath: '/static' },
+        )
+      ).data,
+    ).toMatchObject({ files: 3, writtenFiles: 0 });
+  });
+
+  test('a source map goes with its file', async () => {
+    const code = 'function price( amount ) {\n  return amount ;\n}\n//# sourceMappingURL=maps/a.js.map\n';
+    const map = { version: 3, sources: ['a.ts'], names: [], mappings: 'AAAA;AACA;AACA' };
+    await using tree = await Tree.open({ 'js/a.js': code, 'js/maps/a.js.map': JSON.stringify(map) });
+    await optimize(tree, { globs: ['**/*.js'] });
+    expect(await tree.read('js/a.js')).toMatch(
+      /^function price\(\w\)\{return \w\}\n\/\/# sourceMappingURL=maps\/a\.js\.map$/,
+    );
+    const made = JSON.parse(await tree.read('js/maps/a.js.map'));
+    expect(made.sources).toEqual(['a.ts']);
+    expect(made.mappings).not.toBe(map.mappings);
+    expect((await optimize(tree, { globs: ['**/*.js'] })).data).toMatchObject({ writtenFiles: 0, cachedFiles: 1 });
+  });
+
+  test('a source map outside of the tree is not read, and the file stays', async () => {
+    await using outside = await Tree.open({ 'a.js.map': '{"version":3,"sources":["x"],"names":[],"mappings":""}' });
+    const code = 'function price( amount ) {\n  return amount ;\n}\n//# sourceMappingURL=a.js.map\n';
+    await using tree = await Tree.open({ 'a.js': code });
+    await symlink(join(outside.root, 'a.js.map'), join(tree.root, 'a.js.map'));
+    expect((await optimize(tree)).data.left).toMatchObject([{ path: 'a.js', code: 'MAP' }]);
+    expect(await tree.read('a.js')).toBe(code);
+  });
+
+  test('says where to put it, or it is not begun', async () => {
+    await using tree = await Tree.open();
+    await expect(optimize(tree, { inPlace: false })).rejects.toMatchObject({ code: 'USAGE', exitCode: 2 });
+  });
+});
+
+describe('the cache', () => {
+  test('a fresh checkout costs reading, and no work', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss });
+    await check(tree);
+    await utimes(join(tree.root, 'a.css'), new Date(), new Date());
+    expect((await check(tree)).data).toMatchObject({ cachedFiles: 1 });
+    await tree.write('moved/b.css', looseCss);
+    expect((await check(tree)).data).toMatchObject({ cachedFiles: 2, files: 2 });
+  });
+
+  test('a changed file is worked on again, although size and times are the same', async () => {
+    await using tree = await Tree.open({ 'a.json': '[ 1 ]' });
+    const then = new Date(1_700_000_000_000);
+    await utimes(join(tree.root, 'a.json'), then, then);
+    expect((await check(tree)).data.possibleBytes).toBe(2);
+    await writeFile(join(tree.root, 'a.json'), '[100]');
+    await utimes(join(tree.root, 'a.json'), then, then);
+    expect((await check(tree)).data).toMatchObject({ possibleBytes: 0, cachedFiles: 0 });
+  });
+
+  test('other settings are other results', async () => {
+    const code = '(() => { class Invoice { total() { return 1 } } globalThis.x = new Invoice() })()\n';
+    await using tree = await Tree.open({ 'a.js': code });
+    const kept = (await check(tree)).data.possibleBytes;
+    const given = await check(tree, { text: { keepNames: false } });
+    expect(given.data.cachedFiles).toBe(0);
+    expect(given.data.possibleBytes).toBeGreaterThan(kept);
+  });
+
+  test('a blob that is damaged is never written: the file is worked on again', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss });
+    await optimize(tree, { inPlace: false, bundle: 'bundle' });
+    const blobs = (
+      await readdir(join(tree.root, '.ops/assets-cache/blobs'), { recursive: true, withFileTypes: true })
+    ).filter(each => each.isFile());
+    expect(blobs.length).toBe(3);
+    for (const { parentPath, name } of blobs) await appendFile(join(parentPath, name), 'x');
+    const { data } = await optimize(tree);
+    expect(data.left).toMatchObject([{ path: 'a.css', code: 'ASSETS_CACHE' }]);
+    expect(await tree.read('a.css')).toBe(looseCss);
+  });
+
+  test('an index that is damaged is one that is made anew', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss });
+    await check(tree);
+    await writeFile(join(tree.root, '.ops/assets-cache/index.ndjson'), '{"path":\n{}\nnonsense');
+    expect((await check(tree)).data).toMatchObject({ cachedFiles: 0, files: 1 });
+    expect((await check(tree)).data).toMatchObject({ cachedFiles: 1 });
+  });
+
+  test('what was not used for long goes', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss });
+    await optimize(tree);
+    const context = tree.context();
+    const later = { ...context, now: () => new Date(Date.now() + 40 * 86_400_000) };
+    await tree.write('b.json', '[ 1 ]');
+    await assetsCheckOperation.execute({ globs: ['b.json'], shard: undefined }, later);
+    const index = await readFile(join(tree.root, '.ops/assets-cache/index.ndjson'), 'utf8');
+    expect(
+      index
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line).path),
+    ).toEqual(['b.json']);
+    const blobs = (
+      await readdir(join(tree.root, '.ops/assets-cache/blobs'), { recursive: true, withFileTypes: true })
+    ).filter(each => each.isFile());
+    expect(blobs).toHaveLength(1);
+  });
+});
+
+describe('what bad input gets: one line each, and the others go on', () => {
+  test('in one tree', async () => {
+    const files = {
+      'good.css': looseCss,
+      'broken.css': 'a { color: red }}',
+      'cut.css': 'a {',
+      'broken.js': 'function (',
+      'broken.json': '{"a":1',
+      'broken.html': '<p <',
+      'latin1.css': Buffer.from([0x61, 0x7b, 0x7d, 0xe9]),
+      'script.svg': '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+      'entity.svg':
+        '<!DOCTYPE svg [<!ENTITY x SYSTEM "file:///etc/passwd">]><svg xmlns="http://www.w3.org/2000/svg">&x;</svg>',
+      'empty.js': '',
+    };
+    await using tree = await Tree.open(files);
+    await symlink('/etc/hostname', join(tree.root, 'link.css'));
+    const { data } = await optimize(tree);
+    expect(Object.fromEntries(data.left.map(({ path, code }) => [path, code]))).toEqual({
+      'broken.css': 'INVALID',
+      'cut.css': 'UNSURE',
+      'broken.js': 'INVALID',
+      'broken.json': 'INVALID',
+      'broken.html': 'INVALID',
+      'latin1.css': 'ENCODING',
+      'script.svg': 'UNSAFE',
+      'entity.svg': 'UNSAFE',
+      'empty.js': 'EMPTY',
+      'link.css': 'LINK_OUTSIDE',
+    });
+    for (const { reason } of data.left) expect(reason).toMatch(/^[^\n]{5,}$/);
+    for (const [path, content] of Object.entries(files)) {
+      if (path !== 'good.css')
+        expect([path, await readFile(join(tree.root, path))]).toEqual([path, Buffer.from(content as string)]);
+    }
+    expect((await tree.read('good.css')).length).toBeLessThan(looseCss.length);
+  });
+
+  test('a file that may not be read', async context => {
+    await using tree = await Tree.open({ 'a.css': 'a { color: red }', 'secret.css': 'a { color: red }' });
+    await chmod(join(tree.root, 'secret.css'), 0);
+    await chmod(tree.root, 0o777);
+    if (process.getuid?.() !== 0) return;
+    if (!process.seteuid) return context.skip('no other user to become');
+    process.seteuid(65_534);
+    try {
+      const { data, checks } = await check(tree);
+      expect(data.left).toMatchObject([
+        { path: 'secret.css', code: 'UNREADABLE', reason: 'it cannot be read (EACCES)' },
+      ]);
+      expect(data.files).toBe(2);
+      expect(checks.find(({ id }) => id === 'assets.files')).toMatchObject({ status: 'warning', value: 1 });
+    } finally {
+      process.seteuid(0);
+    }
+  });
+
+  test('a run that is cancelled writes nothing half', async () => {
+    const stop = new AbortController();
+    await using tree = await Tree.open(
+      Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`${at}.css`, `${looseCss}/* ${at} */`])),
+    );
+    const run = assetsOptimizeOperation.execute({ globs: ['*.css'], inPlace: true }, tree.context({}, stop.signal));
+    stop.abort(new Error('cancelled'));
+    await expect(run).rejects.toThrow('cancelled');
+    for (const path of await tree.list()) expect(path).not.toContain('ops-tmp');
+  });
+});
+
+describe('budgets', () => {
+  const files = {
+    'a/one.css': 'x'.repeat(600),
+    'a/two.css': 'x'.repeat(600),
+    'b/three.css': 'x'.repeat(100),
+    'b/four.js': ';'.repeat(50),
+  };
+  test.each([
+    ['kept', { perFile: { '**/*.css': '1 KB' }, total: { '**': '2KB' } }, []],
+    ['of a file', { perFile: { '**/*.css': 599 } }, ['perFile a/one.css', 'perFile a/two.css']],
+    ['of a folder', { perFolder: { '**/*.css': '1KB' } }, ['perFolder a']],
+    ['of all', { total: { '**/*.{css,js}': '1.3KB' } }, ['total **/*.{css,js}']],
+    ['in another case', { perFile: { '**/*.CSS': 599 } }, ['perFile a/one.css', 'perFile a/two.css']],
+  ])('%s', async (_, budgets, broken) => {
+    await using tree = await Tree.open(files);
+    const { checks, data } = await check(tree, { budgets });
+    const found = checks.filter(({ id, status }) => id === 'assets.budget' && status !== 'ok');
+    expect(found.map(({ target }) => target)).toEqual(broken);
+    expect(data.brokenBudgets).toBe(broken.length);
+  });
+});
+
+describe('shards', () => {
+  const files = Object.fromEntries(
+    Array.from({ length: 30 }, (_, at) => [`f${at}/a.css`, `${looseCss}\n.x${at} { color: red }`]),
+  );
+
+  test('share the files between them; merged, they are what one run makes', async () => {
+    await using alone = await Tree.open(files);
+    await using shared = await Tree.open(files);
+    await optimize(alone, { manifest: 'assets.json' });
+    const counts: number[] = [];
+    for (const text of ['1/3', '2/3', '3/3']) {
+      const { data } = await optimize(shared, {
+        inPlace: false,
+        shard: parseShard(text),
+        bundle: `.ops/bundles/${text.replace('/', '-')}`,
+      });
+      counts.push(data.files);
+    }
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(30);
+    expect(Math.min(...counts)).toBeGreaterThan(0);
+    const bundles = ['.ops/bundles/1-3', '.ops/bundles/2-3', '.ops/bundles/3-3'];
+    const { data } = await assetsMergeOperation.execute(
+      { bundles, inPlace: true, manifest: 'assets.json' },
+      shared.context(),
+    );
+    expect(data).toMatchObject({ mode: 'merge', files: 30, leftFiles: 0 });
+    const list = await shared.list();
+    expect(list).toEqual(await alone.list());
+    for (const path of list)
+      expect([path, await readFile(join(shared.root, path))]).toEqual([path, await readFile(join(alone.root, path))]);
+  });
+
+  test('that are not all there, or not of the same run, are not merged', async () => {
+    await using tree = await Tree.open(files);
+    for (const text of ['1/2', '2/2'])
+      await optimize(tree, { inPlace: false, shard: parseShard(text), bundle: text.replace('/', '-') });
+    await optimize(tree, { inPlace: false, shard: parseShard('1/3'), bundle: '1-3' });
+    const merge = (bundles: string[], assets = {}) =>
+      assetsMergeOperation.execute({ bundles, inPlace: true }, tree.context(assets));
+    await expect(merge(['1-2'])).rejects.toThrow('shard 2/2 is missing');
+    await expect(merge(['1-2', '1-2'])).rejects.toThrow('shard 2/2 is missing');
+    await expect(merge(['1-2', '2-2', '2-2'])).rejects.toThrow('a shard comes twice');
+    await expect(merge(['1-3', '2-2'])).rejects.toThrow('different numbers');
+    await expect(merge(['1-2', 'nowhere'])).rejects.toThrow('nowhere has no results.json');
+    await expect(merge(['1-2', '2-2'], { text: { keepNames: false } })).rejects.toThrow('other settings');
+    await writeFile(
+      join(tree.root, '2-2/results.json'),
+      '{"schema":"production-ops/assets-results/1","results":[{"path":"../../etc/passwd"}]}',
+    );
+    await expect(merge(['1-2', '2-2'])).rejects.toMatchObject({ code: 'ASSETS_BUNDLE', exitCode: 2 });
+    for (const [path, content] of Object.entries(files)) expect(await tree.read(path)).toBe(content);
+  });
+
+  test('a file that was changed since is not written over', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss, 'b.css': looseCss });
+    await optimize(tree, { inPlace: false, bundle: 'bundle' });
+    await tree.write('a.css', '.mine { color: red }');
+    const { data } = await assetsMergeOperation.execute({ bundles: ['bundle'], inPlace: true }, tree.context());
+    expect(data.left).toMatchObject([{ path: 'a.css', code: 'CHANGED' }]);
+    expect(await tree.read('a.css')).toBe('.mine { color: red }');
+    expect(await tree.read('b.css')).not.toBe(looseCss);
+  });
+
+  test.each(['0/2', '3/2', '1', '1/0', 'a/b', '1/2/3'])('%s is not a shard', text => {
+    expect(() => parseShard(text)).toThrow(`'${text}' is not a shard`);
+  });
+});
