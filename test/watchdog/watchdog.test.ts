@@ -9,19 +9,16 @@ import type { OpsContext } from '../../actions/lib/context/index.ts';
 import { createGitHub } from '../../actions/lib/github/index.ts';
 import { noProgress, silentLog } from '../../actions/lib/log/index.ts';
 import {
+  createDirectoryReader,
+  createGitHubReader,
   type Report,
+  type ReportReader,
   reportPath,
   reportSchema,
   reportSchemaName,
   worstStatus,
 } from '../../actions/lib/reports/index.ts';
-import {
-  createDirectoryReader,
-  createGitHubReader,
-  type ReportReader,
-  type WatchdogData,
-  watchdogOperation,
-} from '../../actions/lib/watchdog/index.ts';
+import { type WatchdogData, watchdogOperation } from '../../actions/lib/watchdog/index.ts';
 import { type GitHubProxy, startGitHubProxy } from '../services/github-proxy.ts';
 import { ActionsApi, runUrl } from './actions-api.ts';
 

@@ -1,3 +1,4 @@
+export { sourceDatabase } from './backup-database.ts';
 export {
   type BackupData,
   type BackupInput,

@@ -6,6 +6,8 @@ import { OpsError } from '../errors/index.ts';
  */
 export const secretVariables = [
   'DATABASE_URL',
+  'DATABASE_REPLICA_URLS',
+  'PGBOUNCER_ADMIN_URL',
   'BACKUP_FTP_URL',
   'BACKUP_S3_ACCESS_KEY_ID',
   'BACKUP_S3_SECRET_ACCESS_KEY',
@@ -21,6 +23,10 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Values that never stand in the file. */
 export interface SecretValues {
   readonly databaseUrl: string | undefined;
+  /** Of the replicas of that database: an index that is used on one of them is used. */
+  readonly databaseReplicaUrls?: readonly string[];
+  /** The admin console of PgBouncer, its database `pgbouncer`. */
+  readonly pgbouncerAdminUrl?: string | undefined;
   readonly ftpUrl: string | undefined;
   readonly s3AccessKeyId: string | undefined;
   readonly s3SecretAccessKey: string | undefined;
@@ -41,6 +47,8 @@ export interface SecretValues {
 export function readSecrets(env: Environment): SecretValues {
   return Object.freeze({
     databaseUrl: value(env, 'DATABASE_URL'),
+    databaseReplicaUrls: list(value(env, 'DATABASE_REPLICA_URLS') ?? ''),
+    pgbouncerAdminUrl: value(env, 'PGBOUNCER_ADMIN_URL'),
     ftpUrl: value(env, 'BACKUP_FTP_URL'),
     s3AccessKeyId: value(env, 'BACKUP_S3_ACCESS_KEY_ID'),
     s3SecretAccessKey: value(env, 'BACKUP_S3_SECRET_ACCESS_KEY'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { alertsSchema } from './alerts-schema.ts';
+import { databaseSchema } from './database-schema.ts';
 import { watchdogSchema } from './watchdog-schema.ts';
 
 /**
@@ -109,6 +110,7 @@ export const configSchema = z.strictObject({
   platform: z.string().min(1).default('platform').describe('Name of what is operated, for reports and issues'),
   backup: backup.prefault({}),
   drill: drill.prefault({}),
+  database: databaseSchema.prefault({}),
   reports: z
     .strictObject({
       path: z.string().min(1).default('reports').describe('Folder of the reports'),

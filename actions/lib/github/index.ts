@@ -1,3 +1,4 @@
+export { checkedAnswer } from './answer.ts';
 export {
   type Answer,
   createGitHub,
@@ -6,6 +7,7 @@ export {
   type PaginateOptions,
   type RequestOptions,
 } from './client.ts';
+export { type FolderEntry, listFolder, readText } from './contents.ts';
 export { GitHubError } from './failures.ts';
 export { type CommitOptions, type Committed, commitFiles } from './git.ts';
 export { defaultBranch } from './repository.ts';

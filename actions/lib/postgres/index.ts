@@ -12,7 +12,7 @@ export { pgError } from './errors.ts';
 export { type ServerFacts, serverFacts } from './facts.ts';
 export { libpqEnv } from './libpq.ts';
 export { clientProgram, workFailure } from './loss.ts';
-export { assertHoldsSnapshot } from './pooler.ts';
+export { assertHoldsSnapshot, isBehindPooler } from './pooler.ts';
 export { quoteIdent, quoteLiteral, quoteQualified } from './quote.ts';
 export { type PostgresTarget, parsePostgresUrl, withDatabase, withUser } from './target.ts';
 export { startThrowawayServer, type ThrowawayOptions, type ThrowawayServer } from './throwaway.ts';

@@ -19,6 +19,7 @@ export {
   statusSchema,
   worstStatus,
 } from './report.ts';
+export { createDirectoryReader, createGitHubReader, type ReportReader } from './report-reader.ts';
 export {
   type Cell,
   cellQuantile,

@@ -53,6 +53,7 @@ const urlVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'BACKUP_FTP_U
 /** Every secret variable of the product is known to the redaction before anything else happens. */
 export function addSecrets(secrets: Secrets, env: Environment): void {
   for (const name of urlVariables) secrets.addUrl(env[name]);
+  for (const url of (env.DATABASE_REPLICA_URLS ?? '').split(/[,\n]/)) secrets.addUrl(url.trim());
   for (const name of secretVariables) if (!urlVariables.has(name)) secrets.add(env[name]?.trim() || undefined);
   for (const [, key] of (env.BACKUP_AGE_IDENTITY ?? '').matchAll(/(AGE-SECRET-KEY-1[A-Z0-9]+)/gi)) secrets.add(key);
 }

@@ -1,6 +1,5 @@
-import type { Report } from '../reports/index.ts';
+import type { Report, ReportReader } from '../reports/index.ts';
 import type { Sighting } from './judge.ts';
-import type { ReportReader } from './report-reader.ts';
 
 // Through the API each one is a request: a job that failed this often in a row has alerts of its own.
 const mostReports = 60;

@@ -3,7 +3,14 @@ import { nearest } from '../config/index.ts';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { createGitHub, type GitHub } from '../github/index.ts';
-import { type Check, type Operation, worstStatus } from '../reports/index.ts';
+import {
+  type Check,
+  createDirectoryReader,
+  createGitHubReader,
+  type Operation,
+  type ReportReader,
+  worstStatus,
+} from '../reports/index.ts';
 import { type WatchdogData, watchdogDataSchema } from './data.ts';
 import {
   allowanceOf,
@@ -16,7 +23,6 @@ import {
 import { sendHeartbeat } from './heartbeat.ts';
 import { type JobFacts, judgeJob, judgeRun, judgeSchedule, type ScheduleFacts } from './judge.ts';
 import { newestThat } from './newest.ts';
-import { createDirectoryReader, createGitHubReader, type ReportReader } from './report-reader.ts';
 import { fetchWorkflowFacts, type WorkflowFacts } from './scheduler.ts';
 import { watchdogLines, watchdogSummary } from './text.ts';
 import { type FoundWorkflows, fetchWorkflows, readWorkflows, workflowsFolder } from './workflows.ts';

@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { GitHub } from '../github/index.ts';
-import { checkedAnswer } from './answer.ts';
+import { checkedAnswer, type GitHub } from '../github/index.ts';
 import { workflowsFolder } from './workflows.ts';
 
 /** What GitHub says of one workflow. */

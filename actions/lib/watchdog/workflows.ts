@@ -2,9 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { GitHub } from '../github/index.ts';
+import { type GitHub, listFolder, readText } from '../github/index.ts';
 import type { Schedule } from '../schedule/index.ts';
-import { listFolder, readText } from './contents.ts';
 
 /** A file of `.github/workflows`, as far as the watchdog asks. */
 export interface Workflow {

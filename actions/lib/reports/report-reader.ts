@@ -1,8 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GitHub } from '../github/index.ts';
-import { type Report, reportSchema } from '../reports/index.ts';
-import { listFolder, readText } from './contents.ts';
+import { type GitHub, listFolder, readText } from '../github/index.ts';
+import { type Report, reportSchema } from './report.ts';
+import { parseRollup, type Rollup } from './rollup.ts';
+import { parseSummary, type Summary } from './summary.ts';
 
 /** The stored reports, to be read. */
 export interface ReportReader {
@@ -13,6 +14,9 @@ export interface ReportReader {
   latest(kind: string): Promise<Report | undefined>;
   /** Newest first. */
   list(kind: string): AsyncIterable<Report>;
+  summary(): Promise<Summary | undefined>;
+  /** What was measured on each day from that year on, by day. The open day is not in it. */
+  daily(fromYear: number): Promise<Rollup['days']>;
 }
 
 /** @param folder where `createDirectoryStore` keeps them */
@@ -59,6 +63,19 @@ function readerOf(place: string, files: Files): ReportReader {
       const known = latest.get(kind) ?? read(`latest/${kind}.json`);
       latest.set(kind, known);
       return known;
+    },
+    summary: async () => {
+      const text = await files.read('summary.json');
+      return text === undefined ? undefined : parseSummary(text);
+    },
+    async daily(fromYear) {
+      const days: Rollup['days'] = {};
+      for (const name of (await names('rollup/daily', false)).reverse()) {
+        if (!/^\d{4}[-\d]*\.json$/.test(name) || Number(name.slice(0, 4)) < fromYear) continue;
+        const text = await files.read(`rollup/daily/${name}`);
+        if (text !== undefined) Object.assign(days, parseRollup(text, `rollup/daily/${name}`).days);
+      }
+      return days;
     },
     async *list(kind) {
       for (const year of await names(kind, true)) {

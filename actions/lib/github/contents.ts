@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { type GitHub, GitHubError } from '../github/index.ts';
 import { checkedAnswer } from './answer.ts';
+import type { GitHub } from './client.ts';
+import { GitHubError } from './failures.ts';
 
 /** Files of the repository by the contents API: no checkout, and any branch. */
 
