@@ -54,7 +54,12 @@ export const databaseCleanupSchema = z.strictObject({
 });
 
 export const databaseMaintainSchema = z.strictObject({
-  staleRatio: z.number().min(0).max(1).default(0.1).describe('Rows changed since the last ANALYZE that make statistics stale'),
+  staleRatio: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('Rows changed since the last ANALYZE that make statistics stale'),
   staleRows: z.int().min(0).default(1000).describe('… and at least so many'),
   maxTables: z.int().min(1).default(200).describe('Tables that one run analyses, the stalest first'),
   lockTimeout: durationSchema.prefault('5s'),
