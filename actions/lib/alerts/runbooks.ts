@@ -2,6 +2,7 @@ import { codeSpan, flat } from '../markdown/index.ts';
 import { matchesPattern } from './patterns.ts';
 import type { Subject } from './policy.ts';
 import { backupRunbooks } from './runbooks/backup.ts';
+import { databaseChangeRunbooks } from './runbooks/database-change.ts';
 import { recordRunbooks } from './runbooks/record.ts';
 import { failedRun, type Runbook, type Runbooks } from './runbooks/runbook.ts';
 
@@ -13,6 +14,7 @@ export type { Runbook } from './runbooks/runbook.ts';
  */
 export const runbooks: Runbooks = {
   ...backupRunbooks,
+  ...databaseChangeRunbooks,
   ...recordRunbooks,
   '*.run': ({ id }) => failedRun(`'${flat(id.replace(/\.run$/, ''))}'`, undefined, undefined),
 };

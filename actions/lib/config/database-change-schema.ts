@@ -1,15 +1,10 @@
 import { z } from 'zod';
 import { durationSchema } from './duration.ts';
 
-/** What changes the database: `database.apply`, `database.cleanup` and `database.maintain` of `.github/ops.yml`. */
+/** What changes the database: `database.apply` of `.github/ops.yml`. */
 
 const gib = 1024 ** 3;
 const bytes = z.int().min(0);
-const tableName = z
-  .string()
-  .regex(/^[^.]+(\.[^.]+)?$/, 'must be table or schema.table')
-  .describe('schema.table, or a table of the schema public');
-
 export const databaseApplySchema = z.strictObject({
   lockTimeout: durationSchema
     .refine(seconds => seconds >= 30, 'must be at least 30s: a CONCURRENTLY that is cut short leaves an invalid index')
@@ -30,43 +25,4 @@ export const databaseApplySchema = z.strictObject({
     .describe('No build begins while a slot holds more WAL back; at twice as much one is stopped'),
 });
 
-const retentionRule = z.strictObject({
-  table: tableName,
-  column: z.string().min(1).describe('Of type timestamptz, timestamp or date: how old a row is'),
-  olderThan: durationSchema.refine(seconds => seconds >= 3600, 'must be at least 1h').describe('e.g. 90d'),
-  condition: z.string().min(1).optional().describe('SQL: only rows for which it is true as well'),
-  archive: z.boolean().default(true).describe('Copied to the backup destinations before they are deleted'),
-  batchRows: z.int().min(1).max(100_000).default(1000).describe('The most rows of one transaction'),
-  maxRowsPerRun: z.int().min(1).default(1_000_000),
-});
-
-export const databaseCleanupSchema = z.strictObject({
-  rules: z.array(retentionRule).default([]),
-  batchTime: durationSchema.prefault('1s').describe('What a batch should take: the number of its rows follows'),
-  maxTime: durationSchema.prefault('1h').describe('Then a run ends; the next one goes on'),
-  activeSessions: z
-    .int()
-    .min(1)
-    .optional()
-    .describe('Pause while more sessions than this are at work. Default: as many as the machine has cores, if known'),
-  lockWaits: z.int().min(0).default(5).describe('Pause while more sessions than this wait for a lock'),
-  replicaLag: durationSchema.prefault('10s').describe('Pause while a replica is further behind'),
-});
-
-export const databaseMaintainSchema = z.strictObject({
-  staleRatio: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.1)
-    .describe('Rows changed since the last ANALYZE that make statistics stale'),
-  staleRows: z.int().min(0).default(1000).describe('… and at least so many'),
-  maxTables: z.int().min(1).default(200).describe('Tables that one run analyses, the stalest first'),
-  lockTimeout: durationSchema.prefault('5s'),
-  statementTimeout: durationSchema.prefault('2m'),
-});
-
 export type DatabaseApplyConfig = z.output<typeof databaseApplySchema>;
-export type DatabaseCleanupConfig = z.output<typeof databaseCleanupSchema>;
-export type DatabaseMaintainConfig = z.output<typeof databaseMaintainSchema>;
-export type RetentionRule = z.output<typeof retentionRule>;

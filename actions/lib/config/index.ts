@@ -1,4 +1,5 @@
 export type { AlertsConfig } from './alerts-schema.ts';
+export type { DatabaseApplyConfig } from './database-change-schema.ts';
 export type { DeclaredIndexConfig } from './database-indexes-schema.ts';
 export type { DatabaseConfig } from './database-schema.ts';
 export { durationSchema, durationSeconds } from './duration.ts';

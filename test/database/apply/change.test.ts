@@ -92,17 +92,19 @@ describe('a drop', () => {
   });
 
   test('is refused when the index is another one now, is used since, or lost what was to take its place', async () => {
-    const target = await stage.database(
-      `${orders} create index x on orders (total); create index wide on orders (total, id);`,
-    );
+    const target = await stage.database(`${orders} create index x on orders (total);`);
     const x = await stage.existing(target, 'x');
     const covered = { ...x, coveredBy: { schema: 'public', name: 'wide' } };
     await stage.query(target, 'set enable_seqscan = off; select from orders where total = 5');
     await whenTrue(async () => {
-      const [row] = await stage.query(target, "select idx_scan::int as n from pg_stat_user_indexes where indexrelname = 'x'");
+      const [row] = await stage.query(
+        target,
+        "select idx_scan::int as n from pg_stat_user_indexes where indexrelname = 'x'",
+      );
       return row!.n === 1;
     });
     const used = { ...x, scans: 0 };
+    await stage.query(target, 'create index wide on orders (total, id)');
     await stage.breakIndex(target, 'wide');
     const { outcomes } = await stage.apply(target, [
       drop({ ...x, definition: 'CREATE INDEX x ON public.orders USING btree (id)' }),

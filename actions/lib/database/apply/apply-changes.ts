@@ -2,8 +2,8 @@ import type { OpsContext } from '../../context/index.ts';
 import { toOpsError } from '../../errors/index.ts';
 import type { PostgresTarget } from '../../postgres/index.ts';
 import { pgError } from '../../postgres/index.ts';
-import { type IndexDefinition, indexName } from '../indexes/index.ts';
-import type { ApplyContext } from './build.ts';
+import { indexName } from '../indexes/index.ts';
+import type { ApplyContext, CreateOrder } from './build.ts';
 import type { ExpectedUser, OfferedChange } from './change.ts';
 import { createIndex } from './create.ts';
 import { dropIndex } from './drop.ts';
@@ -36,18 +36,19 @@ export async function applyChanges(
   target: PostgresTarget,
   changes: readonly OfferedChange[],
   options: ApplyOptions,
+  isDryRun = false,
 ): Promise<Applied> {
   await using sessions = await openApplySessions(target, options, context.log, context.signal);
   try {
-    const ledger = await openLedger(sessions.control, changes.length > 0);
+    const ledger = await openLedger(sessions.control, changes.length > 0 && !isDryRun);
     const notGuarded = new Set<string>();
-    if (!ledger.isKept && changes.length > 0) {
+    if (!ledger.isKept && changes.length > 0 && !isDryRun) {
       notGuarded.add(
         `what is in progress is not recorded, because ${ledger.reason}; a build that is cut off is known by its name`,
       );
     }
-    const apply: ApplyContext = { ...context, sessions, options, ledger, notGuarded };
-    const mended = await mendRecorded(apply);
+    const apply: ApplyContext = { ...context, sessions, options, ledger, notGuarded, isDryRun };
+    const mended = isDryRun ? [] : await mendRecorded(apply);
     const outcomes: ChangeOutcome[] = [];
     for (const change of inOrder(changes)) {
       context.signal.throwIfAborted();
@@ -102,6 +103,7 @@ async function carryOut(context: ApplyContext, change: OfferedChange): Promise<[
     case 'merge': {
       const built = await createIndex(context, orderOf(change));
       const results: [StepResult, ...StepResult[]] = [built];
+      if (context.isDryRun) return results;
       // Nothing is taken away before its successor is there.
       if (built.status !== 'done' && built.status !== 'nothing to do') return results;
       for (const replaced of change.replaces) {
@@ -117,8 +119,9 @@ async function carryOut(context: ApplyContext, change: OfferedChange): Promise<[
   }
 }
 
-function orderOf({ definition, sizeBytes }: { definition: IndexDefinition; sizeBytes: number | null }) {
-  return { definition, name: indexName(definition), sizeBytes };
+function orderOf(change: Extract<OfferedChange, { kind: 'create' | 'merge' }>): CreateOrder {
+  const { definition, sizeBytes, prerequisites } = change;
+  return { definition, name: indexName(definition), sizeBytes, prerequisites };
 }
 
 export function namesOf(change: OfferedChange): { table: string; index: string } {
@@ -146,6 +149,6 @@ async function verify(
 
 /** The gravest of the steps of one change. */
 function worst(results: readonly StepResult[]): ChangeOutcome['status'] {
-  const gravity = ['failed', 'refused', 'deferred', 'done', 'nothing to do'] as const;
+  const gravity = ['failed', 'refused', 'deferred', 'done', 'planned', 'nothing to do'] as const;
   return gravity.find(status => results.some(result => result.status === status)) ?? 'nothing to do';
 }

@@ -19,6 +19,8 @@ import { waitForRoom } from './room.ts';
 export interface ApplyContext extends RunContext {
   ledger: Ledger;
   reportId: string;
+  /** Everything is looked at, nothing is begun, and the outcome is `planned`. */
+  isDryRun: boolean;
   /** Guards that could not be kept, with the reason; filled on the way. */
   notGuarded: Set<string>;
 }
@@ -27,6 +29,8 @@ export interface CreateOrder {
   definition: IndexDefinition;
   name: string;
   sizeBytes: number | null;
+  /** SQL that must have run before: told to the person when the server misses something. */
+  prerequisites?: readonly string[] | undefined;
 }
 
 export interface Prepared {
@@ -35,7 +39,10 @@ export interface Prepared {
 }
 
 /** @throws Refused */
-export async function prepare(context: ApplyContext, { definition, sizeBytes }: CreateOrder): Promise<Prepared> {
+export async function prepare(
+  context: ApplyContext,
+  { definition, sizeBytes, prerequisites = [] }: CreateOrder,
+): Promise<Prepared> {
   const { sessions, options } = context;
   const client = sessions.control();
   const table = await readTable(client, definition.schema, definition.table);
@@ -49,7 +56,10 @@ export async function prepare(context: ApplyContext, { definition, sizeBytes }: 
   } catch (thrown) {
     const { code = '', message } = thrown as { code?: string; message: string };
     // The server's own judgement of the definition: names, types, operator classes, what is not immutable, rights.
-    if (/^(42|0A|22|21|2B|54)/.test(code)) throw new Refused(`the server does not take the definition: ${message}`);
+    if (/^(42|0A|22|21|2B|54)/.test(code)) {
+      const before = code === '42704' && prerequisites.length > 0 ? `; run first: ${prerequisites.join('; ')}` : '';
+      throw new Refused(`the server does not take the definition: ${message}${before}`);
+    }
     throw thrown;
   }
 }
@@ -88,11 +98,14 @@ export async function createPlain(
         plannerNames: [plan.existing.name],
       };
     case 'drop leftover and build':
+      if (context.isDryRun)
+        return planned([dropSql(plan.leftover), createIndexSql(definition, name, { concurrently: true })]);
       log.warn(`${name}: an earlier build was cut off; what it left is dropped and built again`);
       await dropBroken(context, plan.leftover, statements, false);
       break;
     case 'build':
   }
+  if (context.isDryRun) return planned([createIndexSql(definition, name, { concurrently: true })]);
   await waitForRoom(
     context,
     {
@@ -165,7 +178,7 @@ export async function dropBroken(
   statements: string[],
   quick: boolean,
 ): Promise<void> {
-  const sql = `DROP INDEX CONCURRENTLY IF EXISTS ${quoteQualified(index.schema, index.name)}`;
+  const sql = dropSql(index);
   statements.push(sql);
   // Also when the run is being ended: then there are seconds left until it is killed.
   const unhurried = { ...context, signal: new AbortController().signal };
@@ -179,6 +192,14 @@ export async function dropBroken(
 
 /** A cancelled run in Actions has 7.5 seconds until SIGTERM and 10 until SIGKILL. */
 const quickSeconds = 6;
+
+export function dropSql(index: Pick<IndexFacts, 'schema' | 'name'>): string {
+  return `DROP INDEX CONCURRENTLY IF EXISTS ${quoteQualified(index.schema, index.name)}`;
+}
+
+export function planned(statements: string[]): StepResult {
+  return { status: 'planned', message: 'nothing stands in the way', statements, attempts: 0, sizeBytes: null };
+}
 
 export async function endRecord(ledger: Ledger, schema: string, name: string): Promise<void> {
   if (ledger.isKept) await ledger.end(schema, name);

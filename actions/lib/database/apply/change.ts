@@ -32,8 +32,8 @@ export const indexDefinitionSchema = z.strictObject({
   schema: name,
   table: name,
   method: z.enum(['btree', 'gin', 'gist', 'brin']),
-  keys: z.array(key).min(1),
-  include: z.array(name),
+  keys: z.array(key).min(1).readonly(),
+  include: z.array(name).readonly(),
   where: z.string().min(1).optional(),
   isUnique: z.boolean().optional(),
 }) satisfies z.ZodType<IndexDefinition>;
@@ -75,6 +75,8 @@ const build = {
   /** Measured on the copy, or estimated; null when nobody knows. */
   sizeBytes: z.int().min(0).nullable(),
   buildSeconds: z.number().min(0).nullable(),
+  /** SQL that a person must have run before, such as `CREATE EXTENSION IF NOT EXISTS pg_trgm`. Never run from here. */
+  prerequisites: z.array(z.string()).optional(),
   expectedUsers: z.array(expectedUserSchema),
 };
 

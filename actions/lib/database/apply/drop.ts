@@ -1,6 +1,5 @@
-import { quoteQualified } from '../../postgres/index.ts';
 import { tryChange } from './attempts.ts';
-import { type ApplyContext, endRecord } from './build.ts';
+import { type ApplyContext, dropSql, endRecord, planned } from './build.ts';
 import { readIndex, readTable } from './catalog.ts';
 import type { ExistingIndex } from './change.ts';
 import { runConcurrently } from './concurrent.ts';
@@ -27,6 +26,8 @@ export async function dropIndex(context: ApplyContext, advised: ExistingIndex): 
       const table = await readTable(sessions.control(), schema, found.table);
       const because = refuseDrop(found, advised, covering, table?.isOwner ?? false);
       if (because) throw new Refused(because);
+      const sql = dropSql(advised);
+      if (context.isDryRun) return planned([sql]);
       await waitForRoom(
         context,
         {
@@ -40,7 +41,6 @@ export async function dropIndex(context: ApplyContext, advised: ExistingIndex): 
       if (ledger.isKept) {
         await ledger.begin({ schema, name, table: found.table, operation: 'drop', reportId: context.reportId });
       }
-      const sql = `DROP INDEX CONCURRENTLY IF EXISTS ${quoteQualified(schema, name)}`;
       statements.push(sql);
       await runConcurrently(context, sql, `dropping ${name}`);
       await endRecord(ledger, schema, name);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-export const outcomeStatuses = ['done', 'nothing to do', 'deferred', 'refused', 'failed'] as const;
+export const outcomeStatuses = ['done', 'planned', 'nothing to do', 'deferred', 'refused', 'failed'] as const;
 
 export const changeOutcomeSchema = z.strictObject({
   id: z.string(),

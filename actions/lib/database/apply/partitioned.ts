@@ -1,7 +1,15 @@
 import { quoteIdent, quoteQualified } from '../../postgres/index.ts';
-import { definitionSql, type IndexDefinition, indexName } from '../indexes/index.ts';
+import { createIndexSql, definitionSql, type IndexDefinition, indexName } from '../indexes/index.ts';
 import { tryChange } from './attempts.ts';
-import { type ApplyContext, type CreateOrder, createPlain, dropBroken, endRecord, type Prepared } from './build.ts';
+import {
+  type ApplyContext,
+  type CreateOrder,
+  createPlain,
+  dropBroken,
+  endRecord,
+  type Prepared,
+  planned,
+} from './build.ts';
 import {
   type IndexFacts,
   kindOfName,
@@ -32,6 +40,17 @@ export async function createPartitioned(
   const foreign = partitions.find(partition => partition.relkind === 'f');
   if (foreign) throw new Refused(`its partition ${foreign.name} is a foreign table, so the index could never be whole`);
 
+  if (context.isDryRun) {
+    const tables = partitions.filter(partition => partition.relkind !== 'p');
+    return planned([
+      onOnly(definition, name),
+      ...tables.map(({ schema, name: partition }) => {
+        const own = { ...definition, schema, table: partition };
+        return createIndexSql(own, indexName(own), { concurrently: true });
+      }),
+      `ALTER INDEX ${quoteQualified(definition.schema, name)} ATTACH PARTITION … (each of the ${tables.length})`,
+    ]);
+  }
   const top = await parentIndex(context, table, definition, name, signature, statements);
   if (!top.isBroken) {
     await endRecord(ledger, definition.schema, name);
@@ -124,9 +143,12 @@ async function parentIndex(
     const { schema, table: of } = definition;
     await ledger.begin({ schema, name, table: of, operation: 'create', reportId: context.reportId });
   }
-  const unique = definition.isUnique ? 'UNIQUE ' : '';
-  await short(context, `CREATE ${unique}INDEX ${quoteIdent(name)} ON ONLY ${definitionSql(definition)}`, statements);
+  await short(context, onOnly(definition, name), statements);
   return (await readIndex(sessions.control(), definition.schema, name))!;
+}
+
+function onOnly(definition: IndexDefinition, name: string): string {
+  return `CREATE ${definition.isUnique ? 'UNIQUE ' : ''}INDEX ${quoteIdent(name)} ON ONLY ${definitionSql(definition)}`;
 }
 
 async function buildLeaf(

@@ -1,7 +1,7 @@
 import { formatBytes } from '../../log/index.ts';
 import { quoteQualified } from '../../postgres/index.ts';
 import { tryChange } from './attempts.ts';
-import { type ApplyContext, dropBroken, endRecord } from './build.ts';
+import { type ApplyContext, dropBroken, endRecord, planned } from './build.ts';
 import { type IndexFacts, readIndex, readIndexes, readTable } from './catalog.ts';
 import type { ExistingIndex } from './change.ts';
 import { runConcurrently } from './concurrent.ts';
@@ -37,6 +37,8 @@ export async function reindex(
           : `only the owner of ${schema}.${found.table} may rebuild ${name}`) ??
         refuseSize(found.bytes, options.maxIndexBytes);
       if (because) throw new Refused(because);
+      const sql = `REINDEX INDEX CONCURRENTLY ${quoteQualified(schema, name)}`;
+      if (context.isDryRun) return planned([sql]);
       await waitForRoom(
         context,
         {
@@ -51,7 +53,6 @@ export async function reindex(
       if (ledger.isKept) {
         await ledger.begin({ schema, name, table: found.table, operation: 'reindex', reportId: context.reportId });
       }
-      const sql = `REINDEX INDEX CONCURRENTLY ${quoteQualified(schema, name)}`;
       statements.push(sql);
       await runConcurrently(context, sql, `rebuilding ${name}`);
       const after = await readIndex(sessions.control(), schema, name);
