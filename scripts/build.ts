@@ -4,10 +4,18 @@ import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
 import { parse } from 'yaml';
 import { configJsonSchema } from '../actions/lib/config/index.ts';
+import {
+  copyExternals,
+  type ExternalPackage,
+  externalPackages,
+  licenseText,
+  planExternals,
+  platformsOf,
+} from './externals.ts';
 
 /**
- * `npm run build`: bundles each action into `actions/<name>/dist/main.mjs` (not in git) and writes what is generated and
- * in git: `.github/ops.schema.json` and the tables in the actions' READMEs. `--check` writes nothing and fails when one
+ * `npm run build`: bundles each action into `actions/<name>/dist/main.mjs` (not in git), with the packages that cannot be
+ * bundled in `dist/node_modules`, and writes what is generated and in git: `.github/ops.schema.json` and the tables in the actions' READMEs. `--check` writes nothing and fails when one
  * of the latter is not current.
  */
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -17,8 +25,8 @@ if (import.meta.main) process.exitCode = process.argv.includes('--check') ? awai
 async function buildAll(): Promise<number> {
   for (const { path, text } of await generatedFiles(root)) await writeFile(join(root, path), text);
   for (const name of await actionNames(root)) {
-    const bytes = await bundleAction(name);
-    console.log(`actions/${name}/dist/main.mjs  ${(bytes / 1024 / 1024).toFixed(1)} MiB`);
+    const { bytes, externals } = await bundleAction(name);
+    console.log(`actions/${name}/dist/main.mjs  ${(bytes / 1024 / 1024).toFixed(1)} MiB${besideIt(externals)}`);
   }
   return 0;
 }
@@ -48,24 +56,48 @@ export async function actionNames(folder: string): Promise<string[]> {
     .sort();
 }
 
+function besideIt(externals: readonly ExternalPackage[]): string {
+  if (externals.length === 0) return '';
+  const platforms = platformsOf(externals).join(' and ') || 'any platform';
+  return `, ${externals.length} packages beside it for ${platforms}`;
+}
+
+export interface Bundle {
+  /** Of the module, without the packages beside it. */
+  bytes: number;
+  externals: ExternalPackage[];
+}
+
+/** An action as one module, so that another repository can `uses:` it with no set-up step. @throws Error as `bundle` */
+export function bundleAction(
+  name: string,
+  outDir = join(root, 'actions', name, 'dist'),
+  trees = [root],
+): Promise<Bundle> {
+  return bundle(join(root, 'actions', name, 'main.ts'), outDir, trees);
+}
+
 /**
- * One ES module with everything in it, so that another repository can `uses:` the action with no set-up step.
- * @returns its size in bytes
+ * One ES module with everything in it, but for packages that load files of their own: they are copied beside it, as
+ * `node_modules`. And `licenses.txt`, of all of them.
+ *
+ * @param trees folders with a `node_modules`, for packages with machine code: one for each platform
+ * @throws Error of esbuild, or for a package that is not installed
  */
-export async function bundleAction(name: string, outDir = join(root, 'actions', name, 'dist')): Promise<number> {
+export async function bundle(entry: string, outDir: string, trees: readonly string[] = [root]): Promise<Bundle> {
   await rm(outDir, { recursive: true, force: true });
   await mkdir(outDir, { recursive: true });
-  const outfile = join(outDir, 'main.mjs');
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: [join(root, 'actions', name, 'main.ts')],
-    outfile,
+    entryPoints: [entry],
+    outfile: join(outDir, 'main.mjs'),
     bundle: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    // pg loads it only when asked for its native client, and it is not installed.
-    external: ['pg-native'],
+    // pg loads its native client only when asked for it, and it is not installed.
+    external: ['pg-native', ...externalPackages],
+    nodePaths: [join(root, 'node_modules')],
     // CommonJS packages inside an ES module call require() for what Node brings itself.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);",
@@ -74,25 +106,36 @@ export async function bundleAction(name: string, outDir = join(root, 'actions', 
     metafile: true,
     logLevel: 'warning',
   });
-  await writeFile(join(outDir, 'licenses.txt'), await licensesOf(metafile));
-  return Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+  const externals = await planExternals(importedExternals(metafile), trees);
+  await copyExternals(externals, outDir);
+  await writeFile(join(outDir, 'licenses.txt'), await licensesOf(metafile, externals));
+  return { bytes: Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0), externals };
 }
 
-/** The licence of every package that is in the bundle, as those licences ask. */
-async function licensesOf(metafile: Metafile): Promise<string> {
-  const folders = new Set<string>();
+/** What is left in the module of imports that are not of Node. */
+function importedExternals({ outputs }: Metafile): Set<string> {
+  const imported = Object.values(outputs).flatMap(({ imports }) => imports.filter(({ external }) => external));
+  return new Set(
+    externalPackages.filter(name => imported.some(({ path }) => path === name || path.startsWith(`${name}/`))),
+  );
+}
+
+/** The licence of every package that is in the bundle or beside it, as those licences ask. */
+async function licensesOf(metafile: Metafile, externals: readonly ExternalPackage[]): Promise<string> {
+  const folders = new Set(externals.map(({ folder }) => folder));
   for (const input of Object.keys(metafile.inputs)) {
     const folder = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1];
-    if (folder) folders.add(folder);
+    if (folder) folders.add(join(root, folder));
   }
-  const sections: string[] = [];
-  for (const folder of [...folders].sort()) {
-    const { name, version, license } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'));
-    const file = (await readdir(join(root, folder))).find(entry => /^licen[cs]e/i.test(entry));
-    const text = file ? await readFile(join(root, folder, file), 'utf8') : '';
-    sections.push(`${name} ${version}\n${license ?? ''}\n\n${text.trim()}\n`);
+  const sections = new Map<string, string>();
+  for (const folder of folders) {
+    const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    sections.set(`${name} ${version}`, `${name} ${version}\n${license ?? ''}\n\n${await licenseText(folder)}\n`);
   }
-  return sections.join(`\n${'-'.repeat(80)}\n\n`);
+  return [...sections]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, text]) => text)
+    .join(`\n${'-'.repeat(80)}\n\n`);
 }
 
 async function generatedFiles(folder: string): Promise<{ path: string; text: string }[]> {

@@ -6,4 +6,5 @@ export {
   backupService,
   createBackupService,
 } from './backup/index.ts';
+export { type ApplyData, optimizeDatabase } from './database/index.ts';
 export { OpsError } from './errors/index.ts';

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { generateIdentity, recipientOf } from '../../actions/lib/age/index.ts';
@@ -86,7 +86,7 @@ describe('the built actions, run as the runner runs them', () => {
     expect(outputNames('backup')).toEqual(Object.keys(run.outputs).sort());
 
     const report = reportSchema.parse(
-      JSON.parse(readFileSync(join(runner.workspace, run.outputs['report-path']!), 'utf8')),
+      JSON.parse(readFileSync(resolve(runner.workspace, run.outputs['report-path']!), 'utf8')),
     );
     expect(report).toMatchObject({
       kind: 'backup.database',
@@ -97,7 +97,7 @@ describe('the built actions, run as the runner runs them', () => {
     const scheduledFor = Date.parse(report.trigger.scheduledFor!);
     expect(new Date(scheduledFor).toISOString()).toMatch(/T02:00:00\.000Z$/);
     expect(Date.parse(report.startedAt) - scheduledFor).toBeLessThan(86_400_000);
-    expect(existsSync(join(runner.workspace, 'reports/latest/backup.prune.json'))).toBe(true);
+    expect(existsSync(join(runner.temporary, 'production-ops/reports/latest/backup.prune.json'))).toBe(true);
   });
 
   test('every secret is masked before anything else is printed', async () => {
@@ -223,7 +223,7 @@ describe('the built actions, run as the runner runs them', () => {
     expect(annotations(run)).toEqual([expect.stringMatching(/^::error title=PG_AUTH/)]);
     expect(run.outputs).toMatchObject({ status: 'critical', 'exit-code': '1' });
     expect(run.outputs).not.toHaveProperty('set-ids');
-    const report = JSON.parse(readFileSync(join(runner.workspace, run.outputs['report-path']!), 'utf8'));
+    const report = JSON.parse(readFileSync(resolve(runner.workspace, run.outputs['report-path']!), 'utf8'));
     expect(report).toMatchObject({ status: 'critical', error: { code: expect.stringMatching(/^PG_/) }, data: null });
     expect(run.visible + run.summary + JSON.stringify(report)).not.toContain('not-the-password');
     expect(run.summary).not.toContain('Retention');

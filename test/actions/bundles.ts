@@ -2,9 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 import { bundleAction } from '../../scripts/build.ts';
 
-export type ActionName = 'backup' | 'restore' | 'drill' | 'watchdog';
+/** A folder of `actions/`. */
+export type ActionName = string;
+
+/** What the frame sets for every action, whatever happens. */
+export const frameOutputs = ['status', 'exit-code', 'report-path', 'report-url'];
 
 export interface ActionRun {
   code: number | null;
@@ -31,16 +36,20 @@ export interface RunOptions {
 export class Runner implements AsyncDisposable {
   readonly root: string;
   readonly workspace: string;
+  /** Emptied by the runner after each job; here it stays. */
+  readonly temporary: string;
   #runs = 0;
 
   private constructor(root: string) {
     this.root = root;
     this.workspace = join(root, 'workspace');
+    this.temporary = join(root, '_temp');
   }
 
   static async open(names: readonly ActionName[]): Promise<Runner> {
     const runner = new Runner(await mkdtemp(join(tmpdir(), 'ops-actions-')));
     await mkdir(join(runner.workspace, '.github'), { recursive: true });
+    await mkdir(runner.temporary);
     for (const name of names) await bundleAction(name, join(runner.root, name, 'dist'));
     return runner;
   }
@@ -65,6 +74,7 @@ export class Runner implements AsyncDisposable {
         TMPDIR: tmpdir(),
         GITHUB_ACTIONS: 'true',
         GITHUB_WORKSPACE: this.workspace,
+        RUNNER_TEMP: this.temporary,
         GITHUB_EVENT_NAME: event.name,
         GITHUB_EVENT_PATH: file('event.json'),
         GITHUB_OUTPUT: file('output'),
@@ -94,11 +104,13 @@ export class Runner implements AsyncDisposable {
       child.once('close', resolve);
       options.onStart?.(child);
     });
+    const outputs = readOutputs(await readFile(file('output'), 'utf8'));
+    await checkOutputs(name, outputs);
     return {
       code,
       stdout,
       visible: `${stdout.replace(/^::add-mask::.*\n/gm, '')}${stderr}`,
-      outputs: readOutputs(await readFile(file('output'), 'utf8')),
+      outputs,
       summary: await readFile(file('summary'), 'utf8'),
     };
   }
@@ -116,6 +128,16 @@ export class Runner implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.root, { recursive: true, force: true });
   }
+}
+
+/** GitHub passes on only what is declared: an output that is not is lost without a word. */
+async function checkOutputs(name: ActionName, outputs: ActionRun['outputs']): Promise<void> {
+  const manifest = parse(await readFile(join(import.meta.dirname, '../../actions', name, 'action.yml'), 'utf8'));
+  const declared = new Set(Object.keys(manifest.outputs));
+  const undeclared = Object.keys(outputs).filter(output => !declared.has(output));
+  if (undeclared.length > 0) throw new Error(`${name} sets outputs that it does not declare: ${undeclared.join(', ')}`);
+  const missing = frameOutputs.filter(output => outputs[output] === undefined);
+  if (missing.length > 0) throw new Error(`${name} did not set: ${missing.join(', ')}`);
 }
 
 function readOutputs(text: string): Record<string, string> {

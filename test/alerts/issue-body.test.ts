@@ -1,11 +1,16 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { type Desired, desiredAlerts, runCheckId, silentRecoveries } from '../../actions/lib/alerts/desired.ts';
 import { commentBody, commentMarker, issueBody, issueTitle } from '../../actions/lib/alerts/issue-body.ts';
 import { announcedState } from '../../actions/lib/alerts/next-state.ts';
-import { runbookOf } from '../../actions/lib/alerts/runbooks.ts';
+import { matchesPattern } from '../../actions/lib/alerts/patterns.ts';
+import { runbookOf, runbooks } from '../../actions/lib/alerts/runbooks.ts';
 import { sparkline } from '../../actions/lib/alerts/sparkline.ts';
 import { type AlertState, decodeMarker } from '../../actions/lib/alerts/state.ts';
+import { configSchema } from '../../actions/lib/config/index.ts';
 import { commands } from '../../actions/lib/console/commands.ts';
 import { codeBlock, codeSpan, inertText, link } from '../../actions/lib/markdown/index.ts';
 import { type Check, type Report, reportSchemaName } from '../../actions/lib/reports/index.ts';
@@ -350,38 +355,67 @@ describe('comments', () => {
 });
 
 describe('runbooks', () => {
-  const known = [
-    'backup.database.destinations',
-    'backup.files.destinations',
-    'backup.verify',
-    'backup.prune',
-    'drill.verdict',
-    'drill.rto',
-    'drill.rpo',
-    'drill.run',
-    'backup.database.run',
-    'backup.files.run',
-    'backup.all.run',
-    'backup.verify.run',
-    'backup.prune.run',
-    'some.other.run',
-    'something.else',
-  ];
+  const lib = join(import.meta.dirname, '../../actions/lib');
+  /** The ids of checks that stand in the code as text: `id: 'drill.verdict'`, or the first argument of what makes one. */
+  const inCode = [
+    // What is no check, but a kind of report, is known by its run.
+    ...new Set(
+      readdirSync(lib, { recursive: true, encoding: 'utf8' })
+        .filter(path => path.endsWith('.ts') && !path.startsWith('alerts/runbooks') && !path.startsWith('config/'))
+        .flatMap(path => [
+          ...readFileSync(join(lib, path), 'utf8').matchAll(
+            /(?:\bid: |[a-z]\()'((?:backup|drill|watchdog|alerts|database|assets|cdn|monitor|recovery)(?:\.[a-zA-Z-]+)+)'/g,
+          ),
+        ])
+        .map(match => match[1]!),
+    ),
+  ].filter(id => Object.hasOwn(runbooks, id) || !Object.hasOwn(runbooks, `${id}.run`));
+  const known = [...inCode, 'backup.database.destinations', 'backup.files.destinations'];
 
-  it.each(known)('%s says what it means and what to do first', id => {
-    const { title, meaning, steps } = runbookOf({ id, target: 'shop' });
-    for (const each of [title, meaning, ...steps]) expect(each.length).toBeGreaterThan(10);
-    expect(steps.length).toBeGreaterThan(0);
+  it('are found for the checks in the code', () => {
+    expect(inCode).toEqual(expect.arrayContaining(['drill.verdict', 'drill.rto', 'backup.prune', 'watchdog.proof']));
+  });
+
+  it.each(known)('%s has one of its own', id => {
+    expect(Object.keys(runbooks).filter(pattern => pattern !== '*.run')).toContainEqual(
+      expect.toSatisfy((pattern: string) => matchesPattern(pattern, id)),
+    );
+  });
+
+  const all = [...known, ...Object.keys(runbooks).filter(id => !id.includes('*')), 'some.other.run', 'something.else'];
+
+  it.each(all)('%s says what it means and what to do first', id => {
+    for (const target of ['shop', null]) {
+      const { title, meaning, steps, commands: lines } = runbookOf({ id, target });
+      for (const each of [title, meaning, ...steps]) expect(each.length).toBeGreaterThan(10);
+      expect(title).not.toMatch(/[`*\n]/);
+      expect(steps.length).toBeGreaterThan(0);
+      expect(lines.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('of a check that has none leads to the report, and to the rule that would change it', () => {
+    const { title, steps } = runbookOf({ id: 'shop.carts', target: 'eu: west' });
+    expect(title).toBe('shop.carts is breached');
+    const [, example = ''] = /`(\{ check[^`]*\})`/.exec(steps.join('\n')) ?? [];
+    const { alerts } = configSchema.parse({ alerts: { rules: [parse(example)] } });
+    expect(alerts.rules).toEqual([{ check: 'shop.carts', target: 'eu: west', enabled: false }]);
+  });
+
+  it('never put what a target is called into a command as it is', () => {
+    for (const id of all) {
+      const lines = runbookOf({ id, target: '$(reboot); `x`' }).commands;
+      for (const line of lines) expect(line.replace(/'[^']*'/g, '')).not.toMatch(/\$\(|;|`/);
+    }
   });
 
   it('no command in them is unknown to the console', () => {
-    // Registered by the console when alerts are.
-    const names = [...commands.map(({ name }) => name), 'alerts list', 'alerts sync'];
-    const used = [...known, 'ops.storm', 'alerts.announced']
+    const names = commands.map(({ name }) => name);
+    const used = all
       .flatMap(id => runbookOf({ id, target: 'shop' }).commands)
-      .flatMap(line => /^npm run ops -- (\w+ \w+)/.exec(line)?.[1] ?? []);
+      .flatMap(line => /^npm run ops -- ([a-z]+(?: [a-z]+)?)/.exec(line)?.[1] ?? []);
     expect(used.length).toBeGreaterThan(5);
-    expect(used.filter(name => !names.includes(name))).toEqual([]);
+    expect(used.filter(name => !names.some(known => name === known || name.startsWith(`${known} `)))).toEqual([]);
   });
 });
 

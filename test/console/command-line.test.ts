@@ -193,6 +193,8 @@ describe('as a process', () => {
       BACKUP_LOCAL_PATH: join(folder, 'mine'),
     });
     expect(ran.status).toBe(1);
-    expect(ran.stderr).toMatch(/REPORT_STORE Could not write/);
+    // The work failed as well: both are said, and its own failure last, with what to do.
+    expect(ran.stderr.match(/REPORT_STORE: Could not write/g)).toHaveLength(1);
+    expect(ran.stderr).toMatch(/\nSET_NONE There is no database set/);
   });
 });

@@ -4,23 +4,37 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { configSchema, loadConfig } from '../../actions/lib/config/index.ts';
-import { backupInputs, drillInputs, loadInputs, restoreInputs, watchdogInputs } from '../../actions/lib/run/inputs.ts';
+import * as inputSchemas from '../../actions/lib/run/inputs.ts';
+import { type InputSchema, loadInputs, restoreInputs } from '../../actions/lib/run/inputs.ts';
 import { actionNames, staleFiles } from '../../scripts/build.ts';
+import { frameOutputs } from '../actions/bundles.ts';
 import { type GitHubParser, loadParser } from './parser.ts';
 
 const root = join(import.meta.dirname, '../..');
-const schemas = { backup: backupInputs, drill: drillInputs, restore: restoreInputs, watchdog: watchdogInputs };
 const names = await actionNames(root);
+/** `assets-check` has `assetsCheckInputs`. */
+const schemaName = (name: string) => `${name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())}Inputs`;
+const schemaOf = (name: string) =>
+  (inputSchemas as unknown as Record<string, InputSchema | undefined>)[schemaName(name)];
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
-test('every action has its schema of inputs', () => {
-  expect(names).toEqual(Object.keys(schemas));
+test('every action has its schema of inputs, and every schema its action', () => {
+  const known = Object.keys(inputSchemas).filter(key => key.endsWith('Inputs') && key !== 'loadInputs');
+  expect(known.sort()).toEqual(names.map(schemaName).sort());
+});
+
+test('every action is run as the runner runs it by some test, which holds its outputs to its action.yml', () => {
+  const tests = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter(path => path.endsWith('.test.ts'))
+    .map(path => read(`test/${path}`));
+  const isRun = (name: string) => tests.some(text => new RegExp(`\\b(act|run)\\(\\s*'${name}'`).test(text));
+  expect(names.filter(name => !isRun(name))).toEqual([]);
 });
 
 describe.each(names)('the action %s', name => {
   const text = read(`actions/${name}/action.yml`);
   const action = parse(text);
-  const schema = schemas[name as keyof typeof schemas];
+  const schema = schemaOf(name)!;
   const code = read(`actions/${name}/main.ts`);
   let parser: GitHubParser;
   beforeAll(async () => {
@@ -39,6 +53,16 @@ describe.each(names)('the action %s', name => {
     for (const input of Object.keys(schema.shape).filter(key => !['config', 'fail-on-breach'].includes(key))) {
       expect(code).toMatch(new RegExp(`inputs(\\.${input}\\b|\\['${input}'\\])`));
     }
+  });
+
+  test('declares the outputs that the frame sets, and what its code sets', () => {
+    const declared = Object.keys(action.outputs);
+    expect(declared).toEqual(expect.arrayContaining(frameOutputs));
+    for (const output of declared.filter(each => !frameOutputs.includes(each)))
+      expect(code).toMatch(new RegExp(`(^|[\\s{'])${output}'?\\s*[:,}]`, 'm'));
+    // None is without a word on what it holds.
+    for (const { description } of Object.values(action.outputs) as { description: string }[])
+      expect(description).toMatch(/\w{3}/);
   });
 
   test('means by its defaults what the code means by nothing', () => {
@@ -100,7 +124,7 @@ describe('inputs', () => {
 
   test('are read in one place only', () => {
     const files = readdirSync(join(root, 'actions'), { recursive: true, encoding: 'utf8' })
-      .filter(path => path.endsWith('.ts'))
+      .filter(path => path.endsWith('.ts') && !/(^|\/)dist\//.test(path))
       .filter(path => /\bget(Multiline|Boolean)?Input\(/.test(read(`actions/${path}`)));
     expect(files).toEqual(['lib/run/inputs.ts']);
   });

@@ -1,7 +1,4 @@
-import { type Environment, loadConfig } from '../config/index.ts';
-import type { OpsContext } from '../context/index.ts';
-import { type Log, noProgress, type Progress, silentLog } from '../log/index.ts';
-import { newReportId, type Operation } from '../reports/index.ts';
+import { type LibraryOptions, libraryContext, type Operation } from '../reports/index.ts';
 import { type BackupData, backupDatabaseOperation, backupFilesOperation } from './operations/backup.ts';
 import { type DrillData, drillOperation } from './operations/drill.ts';
 import { type ListedSet, listOperation } from './operations/list.ts';
@@ -14,16 +11,7 @@ import {
 import { type VerifyData, type VerifyLevel, verifyOperation } from './operations/verify.ts';
 import type { SetKind } from './sets/manifest.ts';
 
-export interface BackupServiceOptions {
-  /** Default: `process.env`. */
-  env?: Environment;
-  /** Default: `.github/ops.yml` below `cwd`, when it is there. */
-  configFile?: string;
-  cwd?: string;
-  log?: Log;
-  progress?: Progress;
-  signal?: AbortSignal;
-}
+export type BackupServiceOptions = LibraryOptions;
 
 export interface BackupStats {
   sets: number;
@@ -61,7 +49,7 @@ export interface BackupService {
  */
 export function createBackupService(options: BackupServiceOptions = {}): BackupService {
   const run = async <Input, Data>(operation: Operation<Input, Data>, input: Input): Promise<Data> =>
-    (await operation.execute(input, contextOf(options))).data;
+    (await operation.execute(input, libraryContext(options))).data;
   const history: BackupService['history'] = async (of = {}) =>
     (await run(listOperation, { kind: of.kind, source: of.source })).sets;
   return {
@@ -91,22 +79,6 @@ const restoreDefaults: Omit<RestoreInput, 'id' | 'to'> = {
   noOwner: false,
   dryRun: false,
 };
-
-function contextOf(options: BackupServiceOptions): OpsContext {
-  const env = options.env ?? process.env;
-  const cwd = options.cwd ?? process.cwd();
-  const { config, secrets } = loadConfig({ env, cwd, file: options.configFile });
-  return {
-    config,
-    secrets,
-    cwd,
-    log: options.log ?? silentLog,
-    progress: options.progress ?? noProgress,
-    signal: options.signal ?? new AbortController().signal,
-    now: () => new Date(),
-    reportId: newReportId(new Date()),
-  };
-}
 
 function summarise(sets: readonly ListedSet[], now: Date): BackupStats {
   const whole = sets.filter(set => set.problem === null && set.source !== null);

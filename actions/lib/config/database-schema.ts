@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { databaseApplySchema } from './database-change-schema.ts';
 import { durationSchema } from './duration.ts';
 
 /** The `database:` part of `.github/ops.yml`. */
@@ -76,6 +77,7 @@ export const databaseSchema = z.strictObject({
   statements: slowStatements.prefault({}),
   thresholds: thresholds.prefault({}),
   connections: connections.prefault({}),
+  apply: databaseApplySchema.prefault({}),
 });
 
 export type DatabaseConfig = z.output<typeof databaseSchema>;

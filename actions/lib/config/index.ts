@@ -1,4 +1,5 @@
 export type { AlertsConfig } from './alerts-schema.ts';
+export type { DatabaseApplyConfig } from './database-change-schema.ts';
 export type { DatabaseConfig } from './database-schema.ts';
 export { durationSchema, durationSeconds } from './duration.ts';
 export { type Environment, readSecrets, type SecretValues, secretVariables } from './environment.ts';

@@ -114,6 +114,12 @@ export const configSchema = z.strictObject({
   reports: z
     .strictObject({
       path: z.string().min(1).default('reports').describe('Folder of the reports'),
+      publish: z
+        .boolean()
+        .optional()
+        .describe(
+          'false: runs in GitHub Actions commit no report and announce nothing. true: they must, and fail without GITHUB_TOKEN. Default: they do when this file is there and GITHUB_TOKEN is given, except on a push to another branch. Never for a pull request',
+        ),
       branch: z
         .string()
         .min(1)

@@ -85,6 +85,8 @@ class CopyInQuery {
 }
 
 function writeMessage(socket: Socket, chunk: Uint8Array): Promise<void> | undefined {
+  // It would never drain and has said already that it closed.
+  if (socket.destroyed) throw brokenOff();
   const header = Buffer.allocUnsafe(5);
   header[0] = 0x64; // CopyData
   header.writeUInt32BE(chunk.length + 4, 1);
@@ -101,9 +103,14 @@ function writeMessage(socket: Socket, chunk: Uint8Array): Promise<void> | undefi
     };
     const fail = () => {
       socket.off('drain', settle);
-      reject(new Error('the connection closed in the middle of a COPY'));
+      reject(brokenOff());
     };
     socket.once('drain', settle);
     socket.once('close', fail);
   });
+}
+
+/** With the code of a broken socket, since it is read like one. */
+function brokenOff(): Error {
+  return Object.assign(new Error('the connection closed in the middle of a COPY'), { code: 'ECONNRESET' });
 }

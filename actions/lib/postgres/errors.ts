@@ -18,7 +18,7 @@ interface Thrown {
  * @param phase while connecting, a connection that ends is a server that could not be reached, not one that was lost
  */
 export function pgError(thrown: unknown, target: PostgresTarget, phase: 'connect' | 'query' = 'query'): OpsError {
-  if (thrown instanceof OpsError) return lostBy(thrown, target) ?? thrown;
+  if (thrown instanceof OpsError) return thrown;
   if (thrown instanceof Error && thrown.name === 'AbortError') return toOpsError(thrown);
   const error = read(thrown);
   const said = withoutPassword(error.message, target);
@@ -38,10 +38,7 @@ export function pgError(thrown: unknown, target: PostgresTarget, phase: 'connect
     case 'PG_TOO_MANY':
       return make(`PostgreSQL at ${at} has no connection left: ${said}`, 'Use fewer jobs, or raise max_connections.');
     case 'PG_LOST':
-      return make(
-        `The connection to ${at} was lost: ${said}`,
-        'Look at the log of the server for that time; run again.',
-      );
+      return lostConnection(target, said, scrubbed(thrown, target));
     case 'PG_CANCELLED':
       return make(
         `The server cancelled a statement on ${at}: ${said}`,
@@ -64,14 +61,11 @@ export function pgError(thrown: unknown, target: PostgresTarget, phase: 'connect
   }
 }
 
-/** A client program whose server went away fails with a code of its own; which of the two notices first is chance. */
-function lostBy(error: OpsError, target: PostgresTarget): OpsError | undefined {
-  if (error.code !== 'PG_DUMP' && error.code !== 'PG_RESTORE') return undefined;
-  if (!/server closed the connection|terminating connection|connection to server was lost/.test(error.message))
-    return undefined;
-  return new OpsError('PG_LOST', `The connection to ${target.display} was lost: ${error.message}`, {
+/** A server, or one session of it, that was there before. */
+export function lostConnection(target: PostgresTarget, said: string, cause?: unknown): OpsError {
+  return new OpsError('PG_LOST', `The connection to ${target.display} was lost: ${said}`, {
     hint: 'Look at the log of the server for that time; run again.',
-    cause: error,
+    cause,
   });
 }
 
@@ -103,7 +97,11 @@ function kindOfServer(error: Thrown, phase: 'connect' | 'query'): Kind {
   if (/unsupported startup parameter|not allowed in (statement|transaction) pooling/i.test(error.message)) {
     return 'PG_POOLER';
   }
-  if (/no more connections allowed|too many (clients|connections)|max clients reached/i.test(error.message)) {
+  if (
+    /no more connections allowed|remaining connection slots|too many (clients|connections)|max clients reached/i.test(
+      error.message,
+    )
+  ) {
     return 'PG_TOO_MANY';
   }
   if (/^no such database|database .* does not exist$/i.test(error.message)) return 'PG_NO_DATABASE';

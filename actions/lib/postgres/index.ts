@@ -11,6 +11,7 @@ export { type CopyBuffers, type CopyOutOptions, type CopyOutResult, copyOut, cre
 export { pgError } from './errors.ts';
 export { type ServerFacts, serverFacts } from './facts.ts';
 export { libpqEnv } from './libpq.ts';
+export { clientProgram, workFailure } from './loss.ts';
 export { assertHoldsSnapshot, isBehindPooler } from './pooler.ts';
 export { quoteIdent, quoteLiteral, quoteQualified } from './quote.ts';
 export { type PostgresTarget, parsePostgresUrl, withDatabase } from './target.ts';

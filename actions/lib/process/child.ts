@@ -21,6 +21,8 @@ export interface ChildSpec {
   name?: string;
   /** What to do about a failure, told from the last lines of stderr. */
   hint?: (stderrTail: string) => string | undefined;
+  /** An error that tells more than the exit code does, from the last lines of stderr; it then stands for the failure. */
+  explain?: (stderrTail: string) => OpsError | undefined;
   /** Default: only 0. */
   okExitCodes?: readonly number[];
 }

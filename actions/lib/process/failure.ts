@@ -24,11 +24,13 @@ export function spawnError(thrown: unknown, spec: ChildSpec): OpsError {
 
 /** A program that ran and failed; its own words are part of the message. */
 export function exitError(exitCode: number | null, signal: string | null, stderr: string, spec: ChildSpec): OpsError {
+  const explained = spec.explain?.(stderr);
+  if (explained) return explained;
   const end = signal ? `was ended by ${signal}` : `failed with exit code ${exitCode}`;
   const said = essence(stderr);
   const killed = signal === 'SIGKILL' ? 'Often the machine was out of memory.' : undefined;
   return new OpsError(spec.errorCode, `${spec.name ?? spec.command} ${end}${said ? `: ${said}` : ''}`, {
-    hint: spec.hint?.(stderr) ?? killed,
+    hint: killed ?? spec.hint?.(stderr),
   });
 }
 

@@ -2,6 +2,7 @@ export { changedFiles, keptPath, reportPath, type Shelf, type ShelfEntry } from 
 export { createGitHubStore, type GitHubStoreOptions, reportUrl } from './github-store.ts';
 export { type Histogram, histogramOf, mergeHistograms, quantileOf } from './histogram.ts';
 export { reportJsonSchemas } from './json-schemas.ts';
+export { type LibraryOptions, libraryContext } from './library.ts';
 export type { Operation, Outcome } from './operation.ts';
 export {
   type Check,

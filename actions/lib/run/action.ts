@@ -1,19 +1,18 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute, relative } from 'node:path';
 import * as core from '@actions/core';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { type Environment, loadConfig, secretVariables } from '../config/index.ts';
 import { ExitCode, type OpsError, toOpsError } from '../errors/index.ts';
 import { createLog, createProgress, type LogLevel, noProgress, Secrets } from '../log/index.ts';
 import { type Operation, type Report, reportUrl, type Status, worstStatus } from '../reports/index.ts';
-import { previousFiring } from '../schedule/index.ts';
+import { readEvent, triggerOf } from './event.ts';
 import { type InputSchema, loadInputs } from './inputs.ts';
 import { type Finished, type Frame, runOperation } from './operation.ts';
 import { publishing } from './publishing.ts';
 import { addSecrets } from './terminal.ts';
 
 // The face of lib/run for actions, apart from index.ts: @actions/core takes a fifth of the CLI's start to load.
-export { backupInputs, drillInputs, restoreInputs, watchdogInputs } from './inputs.ts';
+export * from './inputs.ts';
 
 /** One operation of an action: what it is given, and the outputs that come of its report. */
 export interface Step {
@@ -50,6 +49,7 @@ export async function runAction<Schema extends InputSchema>(
   // Before anything else can print.
   const secrets = new Secrets(core.setSecret);
   addSecrets(secrets, env);
+  // An annotation is public where a terminal is not: URLs are hidden whole, with their hosts.
   for (const name of secretVariables) secrets.add(env[name]?.trim() || undefined);
 
   const done: { step: Step; finished: Finished<unknown> }[] = [];
@@ -90,6 +90,7 @@ function actionFrame(env: Environment, configFile: string | undefined, secrets: 
   const { config } = loaded;
   const now = () => new Date();
   const signal = cancellation();
+  const event = readEvent(env);
   const log = createLog({ ...config.log, secrets, write: (line, level) => writeLine(line, level, isDebug) });
   return {
     loaded,
@@ -102,8 +103,8 @@ function actionFrame(env: Environment, configFile: string | undefined, secrets: 
     signal,
     now,
     cwd,
-    ...publishing({ loaded, cwd, log, signal, now }),
-    trigger: triggerOf(env, now()),
+    ...publishing({ loaded, event, env, cwd, log, signal, now }),
+    trigger: triggerOf(event, now()),
     run: runOf(env),
   };
 }
@@ -126,8 +127,8 @@ function inert(text: string): string {
   return text.replace(/^(\s*):(?=:)/gm, '$1: ').replaceAll('##[', '## [');
 }
 
-function announce(of: Step, { report, error }: Finished<unknown>, secrets: Secrets, isBreachFailure: boolean): void {
-  if (error) return;
+function announce(of: Step, { report }: Finished<unknown>, secrets: Secrets, isBreachFailure: boolean): void {
+  if (report.error) return;
   for (const line of of.lines(report)) core.info(inert(secrets.redact(line)));
   for (const check of report.checks) {
     if (check.status === 'ok') continue;
@@ -144,34 +145,6 @@ function cancellation(): AbortSignal {
   const cancelled = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => cancelled.abort());
   return cancelled.signal;
-}
-
-/** A run may begin hours after the time in its cron line; `scheduledFor` is the last time that the line named. */
-function triggerOf(env: Environment, now: Date): Report['trigger'] {
-  const event = env.GITHUB_EVENT_NAME || 'unknown';
-  const cron = event === 'schedule' ? scheduleOf(env.GITHUB_EVENT_PATH) : undefined;
-  const scheduledFor = cron === undefined ? undefined : lastFiring(cron, now);
-  return { event, ...(scheduledFor && { scheduledFor: scheduledFor.toISOString() }) };
-}
-
-/** A line that only GitHub understands costs the report a field, not the run. */
-function lastFiring(cron: string, now: Date): Date | undefined {
-  try {
-    return previousFiring({ cron }, now);
-  } catch {
-    return undefined;
-  }
-}
-
-function scheduleOf(eventPath: string | undefined): string | undefined {
-  if (!eventPath) return undefined;
-  try {
-    const event = z.object({ schedule: z.string() }).safeParse(JSON.parse(readFileSync(eventPath, 'utf8')));
-    return event.data?.schedule;
-  } catch {
-    // The report can do without it.
-    return undefined;
-  }
 }
 
 function runOf(env: Environment): Report['run'] {
@@ -192,8 +165,8 @@ function summaryOf(
   failure: OpsError | undefined,
 ): string {
   const sections = done.map(({ step: of, finished }) => of.summary(finished.report));
-  // A failure that has no report: wrong inputs or configuration, or the report could not be stored.
-  if (failure && done.at(-1)?.finished.error !== failure)
+  // A failure that is in no report: wrong inputs or configuration, or the report could not be stored.
+  if (failure && !done.at(-1)?.finished.report.error)
     sections.push(`## Failed: ${failure.code}\n\n${withHint(failure)}\n`);
   return sections.join('\n');
 }
@@ -230,11 +203,17 @@ function setOutputs(
   const outputs: Record<string, string> = {
     status: of.status,
     'exit-code': String(of.exitCode),
-    'report-path': path === undefined ? '' : isAbsolute(path) ? relative(of.workspace, path) : path,
+    'report-path': path === undefined ? '' : fromWorkspace(path, of.workspace),
     'report-url': path === undefined || isAbsolute(path) ? '' : pageOf(path, of.branch),
   };
   for (const { step: each, finished } of done) Object.assign(outputs, each.outputs(finished.report));
   for (const [name, value] of Object.entries(outputs)) core.setOutput(name, of.secrets.redact(value));
+}
+
+/** Relative to the workspace; absolute for what is not in it. */
+function fromWorkspace(path: string, workspace: string): string {
+  const inside = isAbsolute(path) ? relative(workspace, path) : path;
+  return inside.startsWith('..') ? path : inside;
 }
 
 /** The page of a report that was committed; HEAD is the default branch, whatever it is called. */

@@ -30,8 +30,9 @@ export interface Frame {
 
 export interface Finished<Data> {
   report: Report<Data>;
-  /** Where the report is kept; undefined when nothing was stored (dry run, wrong usage). */
+  /** Where the report is kept; undefined when nothing was stored (dry run, wrong usage, a record that failed). */
   reportPath: string | undefined;
+  /** The failure of the work, which is in the report as well, or that of its record. */
   error: OpsError | undefined;
   exitCode: ExitCode;
 }
@@ -82,7 +83,17 @@ export async function runOperation<Input, Data>(
     data: outcome?.data ?? null,
   });
   const isStored = outcome?.isDryRun !== true && error?.exitCode !== ExitCode.usage;
-  const reportPath = isStored ? await frame.store.save(report) : undefined;
+  let reportPath: string | undefined;
+  try {
+    if (isStored) reportPath = await frame.store.save(report);
+  } catch (thrown) {
+    const unrecorded = toOpsError(thrown);
+    frame.log.debug(`${unrecorded.code}: ${causes(unrecorded)}`);
+    // Hours of work are not to be lost from sight because their record failed; and the first failure explains the most.
+    if (error) frame.log.error(`${unrecorded.code}: ${unrecorded.message}. ${unrecorded.hint ?? ''}`);
+    error ??= unrecorded;
+    return { report, reportPath, error, exitCode: error.exitCode };
+  }
   // Only what is recorded is announced; what cannot be announced now is by the next run.
   if (isStored) await frame.announce?.(report);
   return { report, reportPath, error, exitCode: exitCodeOf(report, error) };

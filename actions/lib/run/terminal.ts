@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Environment, loadConfig } from '../config/index.ts';
+import { type Environment, loadConfig, secretVariables } from '../config/index.ts';
 import { type ExitCode, type OpsError, toOpsError } from '../errors/index.ts';
 import { createLog, createProgress, noProgress, type Secrets } from '../log/index.ts';
 import { createDirectoryStore, type Operation, type Report } from '../reports/index.ts';
@@ -41,30 +41,20 @@ export async function runInTerminal<Input, Data>(
   }
   const { report, reportPath, error, exitCode } = finished;
   if (options.json) printJson(options, secrets, report);
-  else if (!error) for (const line of operation.lines(report)) options.stdout.write(`${secrets.redact(line)}\n`);
+  else if (!report.error) for (const line of operation.lines(report)) options.stdout.write(`${secrets.redact(line)}\n`);
   if (!options.json && reportPath !== undefined) options.stdout.write(`Report: ${reportPath}\n`);
   if (error) printError(options, secrets, error);
   return exitCode;
 }
 
-/** Secret as a whole; of the other URLs only the password is. */
-const wholeSecrets = [
-  'BACKUP_S3_SECRET_ACCESS_KEY',
-  'BACKUP_AGE_IDENTITY',
-  'GITHUB_TOKEN',
-  'WATCHDOG_HEARTBEAT_URL',
-  'ALERTS_WEBHOOK_URL',
-  'ALERTS_WEBHOOK_SECRET',
-] as const;
+/** Of these the password is secret, and the rest helps a person; every other secret variable is one as a whole. */
+const urlVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'BACKUP_FTP_URL', 'RESTORE_DATABASE_URL']);
 
 /** Every secret variable of the product is known to the redaction before anything else happens. */
 export function addSecrets(secrets: Secrets, env: Environment): void {
-  secrets.addUrl(env.DATABASE_URL);
+  for (const name of urlVariables) secrets.addUrl(env[name]);
   for (const url of (env.DATABASE_REPLICA_URLS ?? '').split(/[,\n]/)) secrets.addUrl(url.trim());
-  secrets.addUrl(env.PGBOUNCER_ADMIN_URL);
-  secrets.addUrl(env.BACKUP_FTP_URL);
-  secrets.addUrl(env.RESTORE_DATABASE_URL);
-  for (const name of wholeSecrets) secrets.add(env[name]?.trim() || undefined);
+  for (const name of secretVariables) if (!urlVariables.has(name)) secrets.add(env[name]?.trim() || undefined);
   for (const [, key] of (env.BACKUP_AGE_IDENTITY ?? '').matchAll(/(AGE-SECRET-KEY-1[A-Z0-9]+)/gi)) secrets.add(key);
 }
 

@@ -1,4 +1,4 @@
-import { type ClientTools, libpqEnv, type PostgresTarget } from '../../postgres/index.ts';
+import { type ClientTools, clientProgram, type PostgresTarget } from '../../postgres/index.ts';
 import { startChild } from '../../process/index.ts';
 import type { Catalog } from './catalog.ts';
 import { pgDumpPatterns } from './patterns.ts';
@@ -43,21 +43,20 @@ export function archiveArguments(kind: ArchiveKind, snapshot: string, catalog: C
   ];
 }
 
-/** Streams an archive; its end comes only after the program has exited with 0. @throws OpsError `PG_DUMP` */
+/** Streams an archive; its end comes only after the program has exited with 0. @throws OpsError `PG_DUMP`, `PG_LOST` and its like */
 export function startArchive(kind: ArchiveKind, options: ArchiveOptions) {
-  return startChild({
-    command: kind === 'roles' ? options.tools.pgDumpall : options.tools.pgDump,
-    name: kind === 'roles' ? 'pg_dumpall' : 'pg_dump',
-    args: archiveArguments(kind, options.snapshot, options.catalog, options.target.database),
-    env: {
-      ...libpqEnv(options.target),
+  return startChild(
+    clientProgram(options.target, {
+      command: kind === 'roles' ? options.tools.pgDumpall : options.tools.pgDump,
+      name: kind === 'roles' ? 'pg_dumpall' : 'pg_dump',
+      args: archiveArguments(kind, options.snapshot, options.catalog, options.target.database),
       // Text of SQL_ASCII is any bytes, and must not be taken for UTF-8 on its way out.
-      ...(options.encoding === 'SQL_ASCII' && { PGCLIENTENCODING: 'SQL_ASCII' }),
-    },
-    signal: options.signal,
-    errorCode: 'PG_DUMP',
-    hint: hintFor,
-  });
+      ...(options.encoding === 'SQL_ASCII' && { env: { PGCLIENTENCODING: 'SQL_ASCII' } }),
+      signal: options.signal,
+      errorCode: 'PG_DUMP',
+      hint: hintFor,
+    }),
+  );
 }
 
 /** libpq reads a database name with `=` or a URL prefix in it as a connection string; this one never is. */
@@ -82,9 +81,6 @@ function hintFor(stderr: string): string | undefined {
   if (/server version mismatch/.test(stderr)) return 'Install the client of the server’s own major version.';
   if (/permission denied|must be owner/.test(stderr)) {
     return 'Give the backup role read access: GRANT pg_read_all_data TO <role> (PostgreSQL 14 and later), or use the owner.';
-  }
-  if (/lock timeout|canceling statement due to lock/.test(stderr)) {
-    return 'A migration holds a table; run the backup again when it is done.';
   }
   return undefined;
 }

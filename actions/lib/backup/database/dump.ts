@@ -14,6 +14,7 @@ import {
   quoteQualified,
   type ServerFacts,
   serverFacts,
+  workFailure,
 } from '../../postgres/index.ts';
 import { type Destination, openPart, type PartWriter } from '../parts/part-writer.ts';
 import type { DatabaseManifest, Part, Slice } from '../sets/manifest.ts';
@@ -90,7 +91,7 @@ export async function dumpDatabase(options: DumpOptions): Promise<DumpResult> {
     const tools = await findClientTools(facts.major, { signal: options.signal });
     return await dumpInSnapshot(leader, facts, tools, options);
   } catch (error) {
-    throw pgError(error, options.target);
+    throw await workFailure(error, options.target, leader);
   } finally {
     await leader.end().catch(() => {});
   }
@@ -157,6 +158,8 @@ async function dumpInSnapshot(
   const stop = new AbortController();
   const signal = AbortSignal.any([options.signal, stop.signal]);
   const work: DumpWork = { options: { ...options, signal }, snapshot, plan, base, tools };
+  // It idles while the workers copy: without the locks it holds, what they copy next may be empty.
+  leader.once('error', error => stop.abort(error));
 
   const queue = [...plan.parts.entries()];
   const rowParts: Part[] = [];

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { AssertionConfig } from '../../config/index.ts';
 import type { Progress } from '../../log/index.ts';
-import { connect, type PostgresTarget, pgError, quoteQualified } from '../../postgres/index.ts';
+import { connect, type PostgresTarget, pgError, quoteQualified, workFailure } from '../../postgres/index.ts';
 import type { DatabaseManifest } from '../sets/manifest.ts';
 import { pinnedSettings } from './copy-statement.ts';
 import {
@@ -40,8 +40,17 @@ export interface Comparison {
  * Compares a restored database with what was recorded inside the dump's snapshot: rows of every table, content
  * fingerprints, sequences, indexes, constraints, triggers, policies, functions, extensions, large objects, and the
  * assertions of the configuration.
+ * @throws OpsError `PG_*`
  */
 export async function compareRestored(options: ProveOptions): Promise<Comparison> {
+  try {
+    return await compare(options);
+  } catch (error) {
+    throw await workFailure(error, options.target);
+  }
+}
+
+async function compare(options: ProveOptions): Promise<Comparison> {
   const { manifest, evidence } = options;
   const findings: string[] = [];
   const fingerprints = new Map(evidence.fingerprints.map(f => [quoteQualified(f.schema, f.name), f]));

@@ -9,14 +9,15 @@ import { OpsError } from '../../errors/index.ts';
 import { formatBytes, type Log, type Progress } from '../../log/index.ts';
 import {
   type ClientTools,
+  clientProgram,
   connect,
   copyIn,
   findClientTools,
-  libpqEnv,
   type PostgresTarget,
   pgError,
   quoteQualified,
   serverFacts,
+  workFailure,
 } from '../../postgres/index.ts';
 import { runChild } from '../../process/index.ts';
 import type { Storage } from '../../storage/index.ts';
@@ -88,7 +89,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
       timings: { definitionsSeconds, rowsSeconds, indexesSeconds, analyzeSeconds, totalSeconds: clock.total() },
     };
   } catch (error) {
-    throw pgError(error, target);
+    throw await workFailure(error, target);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -138,7 +139,7 @@ async function prepareTarget(options: RestoreOptions): Promise<{ tools: ClientTo
     if (options.force) await emptyDatabase(client, facts.major, options);
     return { tools, withTablespaces };
   } catch (error) {
-    throw pgError(error, target);
+    throw await workFailure(error, target, client);
   } finally {
     await client.end().catch(() => {});
   }
@@ -270,13 +271,14 @@ async function restoreRoles(tools: ClientTools, options: RestoreOptions): Promis
   if (!part) return;
   // Roles that exist make their CREATE ROLE fail, and that is right: their attributes stay as they are.
   await runChild({
-    command: tools.psql,
-    args: ['-X', '-q'],
-    env: { ...libpqEnv(options.target) },
+    ...clientProgram(options.target, {
+      command: tools.psql,
+      args: ['-X', '-q'],
+      signal: options.signal,
+      errorCode: 'PG_RESTORE',
+      name: 'psql',
+    }),
     input: Readable.from(readPart(options.storage, part, options)),
-    signal: options.signal,
-    errorCode: 'PG_RESTORE',
-    name: 'psql',
   });
 }
 
@@ -350,18 +352,19 @@ async function restoreSection(section: Section, work: SectionWork): Promise<void
     { 'pre-data': 'definitions', data: 'sequences', 'post-data': 'indexes and constraints' }[section],
   );
   try {
-    await runChild({
-      command: work.tools.pgRestore,
-      args: sectionArguments(section, work),
-      env: {
-        ...libpqEnv(work.target),
-        PGOPTIONS: `${work.target.options ?? ''} -c synchronous_commit=off -c maintenance_work_mem=${indexMemory(work.jobs)}`,
-      },
-      signal: work.signal,
-      errorCode: 'PG_RESTORE',
-      name: 'pg_restore',
-      hint: restoreHint,
-    });
+    await runChild(
+      clientProgram(work.target, {
+        command: work.tools.pgRestore,
+        args: sectionArguments(section, work),
+        env: {
+          PGOPTIONS: `${work.target.options ?? ''} -c synchronous_commit=off -c maintenance_work_mem=${indexMemory(work.jobs)}`,
+        },
+        signal: work.signal,
+        errorCode: 'PG_RESTORE',
+        name: 'pg_restore',
+        hint: restoreHint,
+      }),
+    );
   } catch (error) {
     throw clarified(error);
   } finally {
@@ -518,19 +521,20 @@ async function restoreBlobs(tools: ClientTools, options: RestoreOptions): Promis
   const part = partOf(options.manifest, 'blobs');
   if (!part || options.tables.length > 0) return;
   await runChild({
-    command: tools.pgRestore,
-    args: [
-      '--exit-on-error',
-      '--no-password',
-      `--dbname=${connectionName(options.target.database)}`,
-      ...(options.noOwner ? ['--no-owner', '--no-privileges'] : []),
-    ],
-    env: libpqEnv(options.target),
+    ...clientProgram(options.target, {
+      command: tools.pgRestore,
+      args: [
+        '--exit-on-error',
+        '--no-password',
+        `--dbname=${connectionName(options.target.database)}`,
+        ...(options.noOwner ? ['--no-owner', '--no-privileges'] : []),
+      ],
+      signal: options.signal,
+      errorCode: 'PG_RESTORE',
+      name: 'pg_restore',
+      hint: restoreHint,
+    }),
     input: Readable.from(readPart(options.storage, part, options)),
-    signal: options.signal,
-    errorCode: 'PG_RESTORE',
-    name: 'pg_restore',
-    hint: restoreHint,
   });
 }
 

@@ -1,0 +1,30 @@
+import { applyOperation } from '../database/index.ts';
+import { runInTerminal } from '../run/index.ts';
+import { type Command, dryRun } from './command.ts';
+
+/** What changes the database. */
+export const databaseChangeCommands: readonly Command[] = [
+  {
+    name: 'database apply',
+    help: 'Build, drop or rebuild the indexes that you choose of an advice, without keeping anybody from working',
+    options: {
+      index: { type: 'list', placeholder: '<id,…>', help: 'Ids of the changes, as the advice shows them' },
+      report: { type: 'value', placeholder: '<path>', help: 'Report of the advice; default: the latest one' },
+      reindex: { type: 'list', placeholder: '<schema.index,…>', help: 'Rebuild these, without an advice' },
+      mend: { type: 'flag', help: 'Only put right what an earlier run was cut off in' },
+      'dry-run': dryRun,
+    },
+    run: (args, terminal) =>
+      runInTerminal(
+        applyOperation,
+        {
+          report: args.value('report') ?? 'latest',
+          ids: args.list('index'),
+          reindex: args.list('reindex'),
+          mend: args.flag('mend'),
+          dryRun: args.flag('dry-run'),
+        },
+        terminal,
+      ),
+  },
+];

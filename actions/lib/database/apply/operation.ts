@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { DatabaseConfig } from '../../config/index.ts';
+import type { OpsContext } from '../../context/index.ts';
+import { OpsError } from '../../errors/index.ts';
+import { type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
+import type { Operation } from '../../reports/index.ts';
+import { applyChanges } from './apply-changes.ts';
+import { changeId, type OfferedChange } from './change.ts';
+import { checksOf } from './checks.ts';
+import { choose, readAdvice } from './choose.ts';
+import { leftoverSchema, mendedSchema } from './leftovers.ts';
+import { type ApplyOptions, defaultApplyOptions } from './options.ts';
+import { changeOutcomeSchema } from './outcome.ts';
+import { lines, summary } from './text.ts';
+
+export interface ApplyInput {
+  /** `latest`, or the path of a report. */
+  report: string;
+  /** Of the changes that a person chose. Nothing is applied that is not in it. */
+  ids: readonly string[];
+  /** `schema.index`: rebuilt, without an advice. */
+  reindex: readonly string[];
+  /** Without a choice: only put right what an earlier run has left. */
+  mend: boolean;
+  dryRun: boolean;
+  /** Who chose, for the report: a login. */
+  chosenBy?: string | undefined;
+}
+
+export const applyDataSchema = z.strictObject({
+  isDryRun: z.boolean(),
+  database: z.string(),
+  /** The report that offered what was chosen; null when none was needed. */
+  adviceId: z.string().nullable(),
+  chosenBy: z.string().nullable(),
+  changes: z.array(changeOutcomeSchema),
+  /** Of earlier runs. */
+  mended: z.array(mendedSchema),
+  /** Half-made indexes of the database, whosever they are. */
+  leftovers: z.array(leftoverSchema),
+  /** What could not be watched while it was changed, and why. */
+  notGuarded: z.array(z.string()),
+  /** What is in progress was recorded in production_ops.index_changes. */
+  isRecorded: z.boolean(),
+});
+export type ApplyData = z.infer<typeof applyDataSchema>;
+
+/** Applies what a person chose of an advice, and nothing else. */
+export const applyOperation: Operation<ApplyInput, ApplyData> = {
+  kind: 'database.apply',
+  dataSchema: applyDataSchema,
+  async execute(input, context) {
+    const target = databaseTarget(context);
+    if (input.ids.length === 0 && input.reindex.length === 0 && !input.mend) throw nothingChosen();
+    const advice = input.ids.length > 0 ? await readAdvice(input.report, context) : undefined;
+    const changes = [...(advice ? choose(advice, input.ids) : []), ...input.reindex.map(reindexOf)];
+    const applied = await applyChanges(context, target, changes, applyOptions(context.config.database), input.dryRun);
+    const { outcomes, ...rest } = applied;
+    return {
+      data: {
+        isDryRun: input.dryRun,
+        database: target.database,
+        adviceId: advice?.id ?? null,
+        chosenBy: input.chosenBy ?? null,
+        changes: outcomes,
+        ...rest,
+      },
+      checks: checksOf(applied, target.database),
+      isDryRun: input.dryRun,
+    };
+  },
+  lines,
+  summary,
+};
+
+export function databaseTarget({ secrets }: Pick<OpsContext, 'secrets'>): PostgresTarget {
+  if (secrets.databaseUrl) return parsePostgresUrl(secrets.databaseUrl);
+  throw new OpsError('CONFIG_MISSING_VALUE', 'DATABASE_URL is not set', {
+    hint: 'Set DATABASE_URL in the environment: postgres://user:password@host:5432/database.',
+    exit: 'usage',
+  });
+}
+
+export function applyOptions({ apply, machine }: DatabaseConfig): ApplyOptions {
+  return {
+    ...defaultApplyOptions,
+    lockTimeoutSeconds: apply.lockTimeout,
+    buildTimeoutSeconds: apply.buildTimeout,
+    patienceSeconds: apply.patience,
+    oldTransactionSeconds: apply.oldTransaction,
+    attempts: apply.attempts,
+    maxIndexBytes: apply.maxIndexBytes,
+    reserveBytes: apply.reserveBytes,
+    diskBytes: machine.diskBytes,
+    replicaLagSeconds: apply.replicaLag,
+    stopReplicaLagSeconds: apply.stopReplicaLag,
+    slotRetainedBytes: apply.slotRetainedBytes,
+  };
+}
+
+/** A rebuild changes nothing that a query could see, so it needs no advice: only a name. */
+function reindexOf(text: string): OfferedChange {
+  const [name = '', schema = 'public'] = text.split('.').reverse();
+  if (name === '' || text.split('.').length > 2) {
+    throw new OpsError('USAGE', `'${text}' does not name an index`, {
+      hint: 'Give it as index, or schema.index.',
+      exit: 'usage',
+    });
+  }
+  const index = { schema, name, table: '?', definition: '?', scans: null, coveredBy: null };
+  return { kind: 'reindex', id: changeId({ kind: 'reindex', index }), index, sql: ['REINDEX'], rollback: [] };
+}
+
+function nothingChosen(): OpsError {
+  return new OpsError('USAGE', 'Nothing was chosen', {
+    hint: 'Choose changes of the latest advice by their ids with --index create-…,drop-…; see them with: ops database advise.',
+    exit: 'usage',
+  });
+}

@@ -1,0 +1,1 @@
+export { type ApplyData, type ApplyInput, applyOperation, optimizeDatabase } from './apply/index.ts';
