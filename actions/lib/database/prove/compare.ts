@@ -66,6 +66,8 @@ async function isPlannedAlike(
   { statement, samples }: ProvableStatement,
   { before, after }: States,
 ): Promise<{ isAlike: boolean } | { why: string }> {
+  const prepared = await session.prepare(statement);
+  if ('why' in prepared) return prepared;
   if (samples.length === 0) return { why: 'values for its parameters are not known' };
   let isAlike = true;
   for (const values of samples) {

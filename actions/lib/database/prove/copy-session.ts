@@ -85,7 +85,7 @@ export class CopySession implements AsyncDisposable {
     return error;
   }
 
-  /** From now on runs say whether they read these, which must exist. */
+  /** From now on runs say whether they read these; what does not exist is left out. */
   async watch(indexes: readonly IndexRef[]): Promise<void> {
     const rows = await this.query<{ n: number; oids: number[] }>(watchQuery, [
       indexes.map(index => index.schema),
@@ -97,6 +97,11 @@ export class CopySession implements AsyncDisposable {
   /** The connection was lost: no other statement can succeed. */
   get isGone(): boolean {
     return this.#isGone;
+  }
+
+  /** Whether it is among the watched ones, which exist. */
+  knows(index: IndexRef): boolean {
+    return this.#watched.has(refKey(index));
   }
 
   unwatch(index: IndexRef): void {

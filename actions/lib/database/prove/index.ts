@@ -1,3 +1,4 @@
+export { CopySession } from './copy-session.ts';
 export { type Change, judge, savedShare } from './judge.ts';
 export type { Measurement } from './measurement.ts';
 export { type IndexRef, type ProposedIndex, type ProvableStatement, refKey, refOf, type Values } from './provable.ts';

@@ -2,7 +2,7 @@ import { compareStatements } from './compare.ts';
 import type { CopySession } from './copy-session.ts';
 import { type IndexRef, type ProvableStatement, refKey } from './provable.ts';
 import { label, slowdown } from './regressions.ts';
-import type { RemovalProof } from './result.ts';
+import type { RemovalProof, StatementProof } from './result.ts';
 import type { TrialTime } from './trial.ts';
 
 /**
@@ -21,6 +21,11 @@ export async function proveRemovals(
   const proofs: RemovalProof[] = [];
   let gone = [...hidden];
   for (const index of removals) {
+    time.signal.throwIfAborted();
+    if (!session.knows(index)) {
+      proofs.push({ index, verdict: 'unproved', why: 'it is not on the copy, which is older', users: [] });
+      continue;
+    }
     const name = refKey(index);
     const without = [...gone, index];
     const compared = await compareStatements(session, statements, { before: gone, after: without }, [], time);
@@ -28,15 +33,23 @@ export async function proveRemovals(
     const slower = compared.find(
       proof => proof.outcome === 'slower' && !(proof.after?.isWrite && !proof.before?.used.has(name)),
     );
-    const late = compared.filter(proof => proof.outcome === 'unproved' && proof.statement.samples.length > 0);
-    const verdict = slower ? 'not offered' : late.some(proof => isOutOfTime(proof.why)) ? 'unproved' : 'offered';
+    // One that could not be measured, and reads it as far as its plan says, speaks for the index.
+    const late = [];
+    for (const proof of compared) {
+      if (
+        proof.outcome === 'unproved' &&
+        (isOutOfTime(proof.why) || (await isPlannedWith(session, proof, index, gone)))
+      )
+        late.push(proof);
+    }
+    const verdict = slower ? 'not offered' : late.length > 0 ? 'unproved' : 'offered';
     proofs.push({
       index,
       verdict,
       why: slower
         ? `without it a statement of the workload is slower (${slowdown(slower)}): ${label(slower)}`
         : verdict === 'unproved'
-          ? `${late.length} statements were not measured before the time of the proof was over`
+          ? `${late.length} statements that may read it could not be measured without it`
           : users.length > 0
             ? `${users.length} statements read it, and none is slower without it`
             : 'no statement of the workload reads it',
@@ -49,4 +62,17 @@ export async function proveRemovals(
 
 function isOutOfTime(why: string | undefined): boolean {
   return why?.startsWith('the time of the proof') === true;
+}
+
+async function isPlannedWith(
+  session: CopySession,
+  { statement }: StatementProof,
+  index: IndexRef,
+  hidden: readonly IndexRef[],
+): Promise<boolean> {
+  for (const values of statement.samples) {
+    const explained = await session.explain(statement.statement, values, hidden);
+    if (explained.kind === 'explained' && explained.plan.indexes.has(index.name)) return true;
+  }
+  return false;
 }
