@@ -84,10 +84,15 @@ export async function explainPrepared(
   if (options.verbose !== false) words.push('VERBOSE');
   if (options.buffers) words.push('BUFFERS');
   if (options.settings) words.push('SETTINGS');
-  const cacheMode = mode.kind === 'generic' ? 'force_generic_plan' : 'force_custom_plan';
+  // Without parameters there is no custom plan: the first plan would be kept, whatever index comes or goes.
+  const what = prepared.types.length === 0 ? prepared.sql : `EXECUTE ${prepared.name}${argumentList(prepared, mode)}`;
+  const before =
+    mode.kind === 'generic'
+      ? 'DISCARD PLANS; SET LOCAL plan_cache_mode = force_generic_plan'
+      : 'SET LOCAL plan_cache_mode = force_custom_plan';
   // One simple query of two statements. The setting lasts as long as the transaction, or as this message.
   const results = (await client.query(
-    `SET LOCAL plan_cache_mode = ${cacheMode}; EXPLAIN (${words.join(', ')}) EXECUTE ${prepared.name}${argumentList(prepared, mode)}`,
+    `${before}; EXPLAIN (${words.join(', ')}) ${what}`,
   )) as unknown as pg.QueryResult<{ 'QUERY PLAN': ExplainRow[] }>[];
   const row = results.at(-1)!.rows[0]!['QUERY PLAN'][0]!;
   return { plan: row.Plan, planningMs: row['Planning Time'], executionMs: row['Execution Time'] };
@@ -100,7 +105,6 @@ interface ExplainRow {
 }
 
 function argumentList(prepared: PreparedStatement, mode: ExplainMode): string {
-  if (prepared.types.length === 0) return '';
   const values = prepared.types.map((_, n) => (mode.kind === 'values' ? (mode.values[n] ?? null) : null));
   return `(${values.map(value => (value === null ? 'NULL' : quoteLiteral(value))).join(', ')})`;
 }

@@ -10,6 +10,8 @@ export interface PreparedStatement {
   name: string;
   /** Of `$1`, `$2` …: `integer`, `text[]`, as the server inferred them. */
   types: readonly string[];
+  /** As the server accepted it. */
+  sql: string;
 }
 
 /**
@@ -20,15 +22,15 @@ export interface PreparedStatement {
 export async function prepareStatement(client: pg.Client, statement: ParsedStatement): Promise<PreparedStatement> {
   if (statement.kind === 'utility') throw new OpsError('SQL_REFUSED', 'A utility statement has no plan');
   const name = quoteIdent(`ops_${createHash('sha256').update(statement.text).digest('hex').slice(0, 24)}`);
-  const found = await typesOf(client, name);
-  if (found) return { name, types: found };
+  const found = await preparedAs(client, name);
+  if (found) return { name, ...found };
   const first = explainableSql(statement);
   const second = explainableSqlWithIntegers(statement);
   const refused = await tryPrepare(client, name, first);
   if (refused !== undefined && (second === first || (await tryPrepare(client, name, second)) !== undefined)) {
     throw new OpsError('SQL_REFUSED', `The server refuses the statement: ${refused}`);
   }
-  return { name, types: (await typesOf(client, name)) ?? [] };
+  return { name, ...((await preparedAs(client, name)) ?? { types: [], sql: first }) };
 }
 
 /** The reason of a refusal. Inside a transaction a savepoint keeps it alive. */
@@ -55,12 +57,13 @@ async function isInTransaction(client: pg.Client): Promise<boolean> {
   return rows[0]!.inside;
 }
 
-async function typesOf(client: pg.Client, name: string): Promise<string[] | undefined> {
-  const { rows } = await client.query<{ types: string[] }>(
+async function preparedAs(client: pg.Client, name: string): Promise<{ types: string[]; sql: string } | undefined> {
+  const { rows } = await client.query<{ types: string[]; sql: string }>(
     `SELECT coalesce((SELECT array_agg(pg_catalog.format_type(t, NULL) ORDER BY n)
-                        FROM unnest(parameter_types::oid[]) WITH ORDINALITY u (t, n)), '{}')::text[] AS types
+                        FROM unnest(parameter_types::oid[]) WITH ORDINALITY u (t, n)), '{}')::text[] AS types,
+            pg_catalog.regexp_replace(statement, '^PREPARE "[^"]*" AS ', '') AS sql
        FROM pg_catalog.pg_prepared_statements WHERE name = $1`,
     [name.slice(1, -1)],
   );
-  return rows[0]?.types;
+  return rows[0];
 }
