@@ -1,3 +1,4 @@
+import { quoteQualified } from '../../postgres/index.ts';
 import type { CatalogTable } from '../catalog/index.ts';
 import type { Writes } from '../prove/index.ts';
 import type { DatabaseSession } from '../session/index.ts';
@@ -43,4 +44,18 @@ export function writesIn(table: CatalogTable, seconds: number, countedSeconds: n
   const { inserted, updated, hotUpdated } = table.counters;
   const share = seconds / countedSeconds;
   return { inserted: inserted * share, updatedNotHot: Math.max(0, updated - hotUpdated) * share };
+}
+
+/** How long `pg_stat_statements` has counted; null before 14, and where it was never reset. Throws the codes of `pgError`. */
+export async function readWorkloadWindow(session: DatabaseSession): Promise<number | null> {
+  const [extension] = await session.rows<{ schema: string }>(
+    `select n.nspname as schema from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+      where c.relname = 'pg_stat_statements_info' and c.relkind = 'v'`,
+  );
+  if (!extension) return null;
+  const [row] = await session.rows<{ seconds: number | null }>(
+    `select extract(epoch from pg_catalog.now() - stats_reset)::float8 as seconds
+       from ${quoteQualified(extension.schema, 'pg_stat_statements_info')}`,
+  );
+  return row?.seconds ?? null;
 }
