@@ -23,6 +23,13 @@ export {
   verifyOperation,
 } from './operations/verify.ts';
 export {
+  type CopyOptions,
+  type LocatedCopy,
+  type RestoredCopy,
+  restoreCopy,
+  restoreLocatedCopy,
+} from './restored-copy.ts';
+export {
   type BackupService,
   type BackupServiceOptions,
   type BackupStats,

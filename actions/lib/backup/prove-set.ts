@@ -1,12 +1,12 @@
 import type { OpsContext } from '../context/index.ts';
 import { OpsError, toOpsError } from '../errors/index.ts';
-import { connect, pgError, quoteIdent, quoteLiteral, startThrowawayServer, withDatabase } from '../postgres/index.ts';
 import type { Storage } from '../storage/index.ts';
 import { type Evidence, evidenceSchema } from './database/evidence.ts';
 import { type Comparison, compareRestored } from './database/prove.ts';
-import { type RestoreResult, restoreDatabase } from './database/restore.ts';
+import type { RestoreResult } from './database/restore.ts';
 import { proveFiles } from './files/prove-files.ts';
 import { readPartWhole } from './parts/part-reader.ts';
+import { restoreCopy } from './restored-copy.ts';
 import type { DatabaseManifest, Manifest } from './sets/manifest.ts';
 import { writeProof } from './sets/set-store.ts';
 import { identitiesOf, judge, type ProofResult } from './verdict.ts';
@@ -40,34 +40,16 @@ async function proveDatabase(context: OpsContext, storage: Storage, manifest: Da
   try {
     const identities = identitiesOf(context);
     const evidence = await readEvidence(context, storage, manifest, identities);
-    await using server = await startThrowawayServer({
-      major: manifest.database.major,
+    await using copy = await restoreCopy(context, storage, manifest, {
       purpose: `the drill of ${manifest.source}`,
-      settings: { max_connections: Math.max(20, context.config.backup.jobs * 3 + 10), maintenance_work_mem: '256MB' },
-      sharedBuffersMb: 256,
-      signal: context.signal,
-      log: context.log,
+      onStart(started) {
+        notes.push(...started.notes);
+        timings.serverSeconds = started.serverSeconds;
+      },
     });
-    notes.push(...server.notes);
-    const target = withDatabase(server.target, manifest.source === 'postgres' ? 'postgres_restored' : manifest.source);
-    notes.push(...(await createDatabase(context, server.target, target.database, manifest)));
-    timings.serverSeconds = seconds(startedAt);
-    const restoreAt = performance.now();
-    restore = await restoreDatabase({
-      storage,
-      manifest,
-      target,
-      identities,
-      jobs: context.config.backup.jobs,
-      tables: [],
-      force: false,
-      withRoles: true,
-      noOwner: false,
-      log: context.log,
-      progress: context.progress,
-      signal: context.signal,
-    });
-    timings.restoreSeconds = seconds(restoreAt);
+    const { target } = copy;
+    restore = copy.restore;
+    timings.restoreSeconds = restore.timings.totalSeconds;
     const compareAt = performance.now();
     comparison = await compareRestored({
       target,
@@ -97,38 +79,6 @@ async function readEvidence(
   if (!part) throw new OpsError('SET_DAMAGED', `Set ${manifest.id} has no part with its evidence`);
   const text = await readPartWhole(storage, part, { identities, signal: context.signal });
   return evidenceSchema.parse(JSON.parse(text.toString('utf8')));
-}
-
-/** With the encoding and locale of the source; a locale this machine lacks is replaced, and said. */
-async function createDatabase(
-  context: OpsContext,
-  server: Parameters<typeof connect>[0],
-  name: string,
-  manifest: DatabaseManifest,
-): Promise<string[]> {
-  const { database } = manifest;
-  const client = await connect(server, { applicationName: 'production-ops drill', signal: context.signal });
-  const create = (locale: string) =>
-    client.query(
-      `create database ${quoteIdent(name)} template template0 encoding ${quoteLiteral(database.encoding)} ${locale}`,
-    );
-  const asked =
-    database.localeProvider !== 'libc' && database.icuLocale
-      ? `locale_provider ${database.localeProvider} ${database.localeProvider}_locale ${quoteLiteral(database.icuLocale)} lc_collate ${quoteLiteral(database.collate)} lc_ctype ${quoteLiteral(database.ctype)}`
-      : `lc_collate ${quoteLiteral(database.collate)} lc_ctype ${quoteLiteral(database.ctype)}`;
-  try {
-    await create(asked);
-    return [];
-  } catch {
-    try {
-      await create(`lc_collate 'C' lc_ctype 'C'`);
-      return [`locale ${database.collate} is not on this machine: the drill used C`];
-    } catch (error) {
-      throw pgError(error, server);
-    }
-  } finally {
-    await client.end().catch(() => {});
-  }
 }
 
 function seconds(since: number): number {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { databaseApplySchema } from './database-change-schema.ts';
+import { declaredIndexSchema } from './database-indexes-schema.ts';
 import { durationSchema } from './duration.ts';
 
 /** The `database:` part of `.github/ops.yml`. */
@@ -72,6 +73,8 @@ const connections = z.strictObject({
 });
 
 export const databaseSchema = z.strictObject({
+  indexes: z.array(declaredIndexSchema).default([]).describe('What is missing or different is reported as drift'),
+  indexesStrict: z.boolean().default(false).describe('An index that is not declared is drift as well'),
   machine: machine.prefault({}),
   ignoreSchemas: z.array(z.string().min(1)).default([]).describe('Schemas that analysis leaves alone'),
   statements: slowStatements.prefault({}),

@@ -14,5 +14,5 @@ export { libpqEnv } from './libpq.ts';
 export { clientProgram, workFailure } from './loss.ts';
 export { assertHoldsSnapshot, isBehindPooler } from './pooler.ts';
 export { quoteIdent, quoteLiteral, quoteQualified } from './quote.ts';
-export { type PostgresTarget, parsePostgresUrl, withDatabase } from './target.ts';
+export { type PostgresTarget, parsePostgresUrl, withDatabase, withUser } from './target.ts';
 export { startThrowawayServer, type ThrowawayOptions, type ThrowawayServer } from './throwaway.ts';

@@ -85,6 +85,11 @@ export function withDatabase(target: PostgresTarget, database: string): Postgres
   return complete({ ...target, database });
 }
 
+/** The same database, as somebody else. */
+export function withUser(target: PostgresTarget, user: string, password: string): PostgresTarget {
+  return complete({ ...target, user, password });
+}
+
 const oneLineHint = 'Check that the secret was pasted as one line.';
 const encodeHint = 'Percent-encode special characters in user and password: / is %2F, @ is %40, : is %3A, # is %23.';
 

@@ -1,0 +1,248 @@
+import { type SizedCandidate, serves } from './candidate.ts';
+import type { PlannedStatement } from './planned-statement.ts';
+import type { WhatIf } from './what-if.ts';
+
+export interface WeightedStatement {
+  statement: PlannedStatement;
+  /** Cost without any candidate. */
+  base: number;
+  /** Milliseconds of the window for one unit of planner cost, all calls together. */
+  msPerCost: number;
+}
+
+export interface SelectionProblem {
+  statements: readonly WeightedStatement[];
+  candidates: readonly SizedCandidate[];
+  budgetBytes: number;
+  /** Milliseconds of the window that writing the candidate costs. */
+  writeMs: (candidate: SizedCandidate) => number;
+  /** Sets that only help together, such as both sides of a merge. */
+  bundles: readonly (readonly SizedCandidate[])[];
+  whatIf: WhatIf;
+  signal?: AbortSignal;
+}
+
+/** Filling the whole budget must save at least this share of the workload; less storage, less gain. */
+const storagePrice = 0.01;
+/** A smaller index that keeps so much of what a larger one saves is the better one. */
+const smallerShare = 0.25;
+const keptShare = 0.95;
+/**
+ * Less than this share of the workload, or of every statement that uses it, is not worth an index. The second is as large
+ * as the planner's own error: for the same rows in the same order it holds one of two indexes to be a fifth cheaper.
+ */
+const leastWorkloadShare = 0.0005;
+const leastStatementShare = 0.3;
+
+/**
+ * The set of candidates with the least time for the workload, writing included, within the budget. Two starts — from
+ * nothing by the best gain for its bytes, and from all that plans would use by the least loss for its bytes — and from
+ * each a local search that removes, swaps and adds until nothing gets better; then what is not worth keeping goes.
+ * The first start alone is the greedy part of Extend (Schlosser, Kossmann, Boissier: Efficient Scalable Multi-Attribute
+ * Index Selection, ICDE 2019), over candidates instead of attributes.
+ */
+export async function selectIndexes(problem: SelectionProblem): Promise<SizedCandidate[]> {
+  const search = new Search(problem);
+  const upward = await search.improve(await search.growFrom([]));
+  const downward = await search.improve(await search.shrinkFrom(await search.wanted()));
+  const [a, b] = [await search.total(upward), await search.total(downward)];
+  return search.worthKeeping(a <= b ? upward : downward);
+}
+
+type IndexSet = readonly SizedCandidate[];
+
+class Search {
+  readonly #problem: SelectionProblem;
+  readonly #totalMs: number;
+  readonly #byTable: Map<number, WeightedStatement[]>;
+
+  constructor(problem: SelectionProblem) {
+    this.#problem = problem;
+    this.#totalMs = problem.statements.reduce((sum, each) => sum + each.base * each.msPerCost, 0);
+    this.#byTable = new Map();
+    for (const each of problem.statements) {
+      for (const oid of new Set(each.statement.usage.relations.map(relation => relation.table.oid))) {
+        this.#byTable.set(oid, [...(this.#byTable.get(oid) ?? []), each]);
+      }
+    }
+  }
+
+  /** Milliseconds of the workload under the set, with writing, and with the price of storage. */
+  async total(set: IndexSet): Promise<number> {
+    let sum = 0;
+    for (const each of this.#problem.statements) sum += await this.#ms(each, set);
+    return sum + this.#overhead(set);
+  }
+
+  async #ms({ statement, msPerCost }: WeightedStatement, set: IndexSet): Promise<number> {
+    return (await this.#problem.whatIf.cost(statement, set)).cost * msPerCost;
+  }
+
+  #overhead(set: IndexSet): number {
+    const { budgetBytes, writeMs } = this.#problem;
+    const price = (this.#totalMs * storagePrice) / Math.max(1, budgetBytes);
+    return set.reduce((sum, candidate) => sum + writeMs(candidate) + candidate.bytes * price, 0);
+  }
+
+  /** How much less `to` costs than `from`; only statements on tables that differ are asked. */
+  async #gain(from: IndexSet, to: IndexSet): Promise<number> {
+    this.#problem.signal?.throwIfAborted();
+    const changed = [...from.filter(each => !to.includes(each)), ...to.filter(each => !from.includes(each))];
+    const tables = new Set(changed.map(candidate => candidate.table.oid));
+    const affected = new Set([...tables].flatMap(oid => this.#byTable.get(oid) ?? []));
+    let gain = this.#overhead(from) - this.#overhead(to);
+    for (const each of affected) {
+      if (!changed.some(candidate => this.#problem.whatIf.isRelevant(each.statement, candidate))) continue;
+      gain += (await this.#ms(each, from)) - (await this.#ms(each, to));
+    }
+    return gain;
+  }
+
+  #fits(set: IndexSet): boolean {
+    return bytesOf(set) <= this.#problem.budgetBytes;
+  }
+
+  /** The set with one more, without what the new one makes superfluous. */
+  #with(set: IndexSet, added: IndexSet): IndexSet {
+    const isServed = (each: SizedCandidate) =>
+      added.some(one => one !== each && serves(one.definition, each.definition));
+    return [...set.filter(each => !added.includes(each) && !isServed(each)), ...added];
+  }
+
+  /** Adds what gains most for its bytes, again and again. An estimate from an earlier round is an upper bound mostly. */
+  async growFrom(start: IndexSet): Promise<IndexSet> {
+    let set = start;
+    const moves = [...this.#problem.candidates.map(candidate => [candidate]), ...this.#problem.bundles];
+    const estimates = new Map<IndexSet, number>(moves.map(move => [move, Number.POSITIVE_INFINITY]));
+    for (;;) {
+      const best = await this.#bestMove(set, estimates);
+      if (!best) return set;
+      estimates.delete(best);
+      set = this.#with(set, best);
+    }
+  }
+
+  async #bestMove(set: IndexSet, estimates: Map<IndexSet, number>): Promise<IndexSet | undefined> {
+    const fresh = new Set<IndexSet>();
+    for (;;) {
+      let best: IndexSet | undefined;
+      let rate = 0;
+      for (const [move, estimate] of estimates) {
+        if (estimate > rate) [best, rate] = [move, estimate];
+      }
+      if (!best) return undefined;
+      if (fresh.has(best)) return best;
+      const next = this.#with(
+        set,
+        best.filter(each => !set.includes(each)),
+      );
+      const more = bytesOf(next) - bytesOf(set);
+      const gain = this.#fits(next) && next.length > 0 ? await this.#gain(set, next) : 0;
+      estimates.set(best, gain > 0 ? gain / Math.max(8192, more) : 0);
+      fresh.add(best);
+    }
+  }
+
+  /** What the plans use when all candidates are there. */
+  async wanted(): Promise<IndexSet> {
+    const ids = new Set<string>();
+    for (const { statement } of this.#problem.statements) {
+      for (const id of (await this.#problem.whatIf.cost(statement, this.#problem.candidates)).used) ids.add(id);
+    }
+    return this.#problem.candidates.filter(candidate => ids.has(candidate.id));
+  }
+
+  /** Removes what loses least for its bytes until the rest fits and nothing is superfluous. */
+  async shrinkFrom(start: IndexSet): Promise<IndexSet> {
+    let set = start;
+    for (;;) {
+      let best: { next: IndexSet; rate: number } | undefined;
+      for (const candidate of set) {
+        const next = set.filter(each => each !== candidate);
+        const rate = -(await this.#gain(set, next)) / candidate.bytes;
+        if (!best || rate < best.rate) best = { next, rate };
+      }
+      if (!best || (best.rate >= 0 && this.#fits(set))) return set;
+      set = best.next;
+    }
+  }
+
+  /** Removes, swaps for another on the same table, adds: the first that makes it better, until none does. */
+  async improve(start: IndexSet): Promise<IndexSet> {
+    const least = this.#totalMs * 1e-5;
+    let set = start;
+    for (let round = 0; round < 20; round++) {
+      const next = await this.#betterNeighbour(set, least);
+      if (!next) return set;
+      set = await this.growFrom(next);
+    }
+    return set;
+  }
+
+  async #betterNeighbour(set: IndexSet, least: number): Promise<IndexSet | undefined> {
+    for (const candidate of set) {
+      const without = set.filter(each => each !== candidate);
+      if ((await this.#gain(set, without)) > 0) return without;
+      for (const other of this.#problem.candidates) {
+        if (set.includes(other) || other.table !== candidate.table || !this.#sharesStatement(candidate, other))
+          continue;
+        const swapped = this.#with(without, [other]);
+        if (this.#fits(swapped) && (await this.#gain(set, swapped)) > least) return swapped;
+      }
+    }
+    return undefined;
+  }
+
+  #sharesStatement(a: SizedCandidate, b: SizedCandidate): boolean {
+    const { whatIf } = this.#problem;
+    return (this.#byTable.get(a.table.oid) ?? []).some(
+      ({ statement }) => whatIf.isRelevant(statement, a) && whatIf.isRelevant(statement, b),
+    );
+  }
+
+  /** Takes a much smaller index where it does nearly as well, and leaves out what gains too little. */
+  async worthKeeping(start: IndexSet): Promise<SizedCandidate[]> {
+    let set = [...start];
+    for (const candidate of [...set].sort((a, b) => b.bytes - a.bytes)) {
+      const without = set.filter(each => each !== candidate);
+      const worth = await this.#gain(without, set);
+      for (const other of this.#problem.candidates) {
+        if (other.table !== candidate.table || other.bytes > candidate.bytes * smallerShare || set.includes(other))
+          continue;
+        const swapped = [...without, other];
+        if ((await this.#gain(without, swapped)) >= worth * keptShare && !(await this.#slows(set, swapped))) {
+          set = swapped;
+          break;
+        }
+      }
+    }
+    for (;;) {
+      const weak = await this.#weakest(set);
+      if (!weak) return set;
+      set = set.filter(each => each !== weak);
+    }
+  }
+
+  async #slows(from: IndexSet, to: IndexSet): Promise<boolean> {
+    for (const { statement } of this.#problem.statements) {
+      const before = (await this.#problem.whatIf.cost(statement, from)).cost;
+      if ((await this.#problem.whatIf.cost(statement, to)).cost > before * (1 + leastStatementShare)) return true;
+    }
+    return false;
+  }
+
+  async #weakest(set: IndexSet): Promise<SizedCandidate | undefined> {
+    let weakest: { candidate: SizedCandidate; gain: number } | undefined;
+    for (const candidate of set) {
+      const without = set.filter(each => each !== candidate);
+      const gain = await this.#gain(without, set);
+      const isEnough = gain > this.#totalMs * leastWorkloadShare && (await this.#slows(set, without));
+      if (!isEnough && (!weakest || gain < weakest.gain)) weakest = { candidate, gain };
+    }
+    return weakest?.candidate;
+  }
+}
+
+function bytesOf(set: IndexSet): number {
+  return set.reduce((sum, candidate) => sum + candidate.bytes, 0);
+}

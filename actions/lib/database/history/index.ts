@@ -1,0 +1,1 @@
+export { dailyGrowth, type Point, saturation, theilSen } from './trend.ts';

@@ -1,0 +1,605 @@
+import type { InsertStmt, JoinExpr, MergeStmt, Node, RangeVar, SelectStmt, WithClause } from 'libpg-query';
+import type { Catalog, CatalogTable } from '../catalog/index.ts';
+import { type Conditions, conditionsOf, joined, none, operandOf, parametersIn } from './conditions.ts';
+import { type ParsedStatement, parseViewSql } from './parser.ts';
+import { newRelation, type Origin, type Output, Scope, tableOutputs } from './scope.ts';
+import { type KnownParameters, originsOf, sidesOf } from './subject.ts';
+import { lastName, nameParts, walk } from './syntax.ts';
+import type { Operand, OrderKey, ParameterUse, RelationUse, StatementUsage, Subject, WrittenTable } from './usage.ts';
+
+/**
+ * What the statement asks of which tables. Names are looked up in the catalog as the server would do it; what it does
+ * not know is left out and named in `unknownTables`.
+ * @param known values of `$1`, `$2` …: an expression such as `payload->>$1` can be indexed only with them
+ */
+export function resolveUsage(statement: ParsedStatement, catalog: Catalog, known?: KnownParameters): StatementUsage {
+  const resolver = new Resolver(catalog, known);
+  resolver.statement(statement.node, new Scope());
+  return {
+    kind: statement.kind,
+    relations: resolver.relations,
+    written: resolver.written,
+    parameters: resolver.parameterUses(statement.node),
+    unknownTables: [...resolver.unknownTables],
+    remarks: [...resolver.remarks],
+  };
+}
+
+/** A view in a view in a view: deeper than this nothing sensible is built, and a cycle cannot exist. */
+const maxDepth = 24;
+
+class Resolver {
+  readonly relations: RelationUse[] = [];
+  readonly written: WrittenTable[] = [];
+  readonly unknownTables = new Set<string>();
+  readonly remarks = new Set<string>();
+  readonly #parameters = new Map<number, ParameterUse>();
+  readonly #catalog: Catalog;
+  readonly #known: KnownParameters;
+  #depth = 0;
+
+  constructor(catalog: Catalog, known: KnownParameters) {
+    this.#catalog = catalog;
+    this.#known = known;
+  }
+
+  statement(node: Node, scope: Scope): readonly Output[] {
+    if ('SelectStmt' in node) return this.#select(node.SelectStmt, scope);
+    if ('InsertStmt' in node) return this.#insert(node.InsertStmt, scope);
+    if ('UpdateStmt' in node) {
+      const { relation, targetList = [], fromClause = [], whereClause, returningClause, withClause } = node.UpdateStmt;
+      const inner = this.#target(relation, withClause, scope);
+      const target = inner.sources[0]?.relation;
+      if (target) this.#write(target.table, 'update', targetList, inner);
+      return this.#dml(inner, fromClause, whereClause, targetList, returningClause?.exprs ?? []);
+    }
+    if ('DeleteStmt' in node) {
+      const { relation, usingClause = [], whereClause, returningClause, withClause } = node.DeleteStmt;
+      const inner = this.#target(relation, withClause, scope);
+      const target = inner.sources[0]?.relation;
+      if (target) this.#write(target.table, 'delete', [], inner);
+      return this.#dml(inner, usingClause, whereClause, [], returningClause?.exprs ?? []);
+    }
+    if ('MergeStmt' in node) this.#merge(node.MergeStmt, scope);
+    return [];
+  }
+
+  /** Every parameter of the statement, also one of which nothing is known. */
+  parameterUses(node: Node): ParameterUse[] {
+    const numbers = [...new Set(parametersIn(node))].sort((a, b) => a - b);
+    return numbers.map(number => this.#parameters.get(number) ?? { number, role: 'other' });
+  }
+
+  #select(select: SelectStmt, parent: Scope): readonly Output[] {
+    const scope = new Scope(parent);
+    this.#ctes(select.withClause, scope);
+    if (select.larg && select.rarg) {
+      const left = this.#select(select.larg, scope);
+      const right = this.#select(select.rarg, scope);
+      this.#limits(select, scope);
+      // A condition on a column of a UNION reaches every arm of it.
+      return left.map((output, n) => ({
+        name: output.name,
+        origins: [...output.origins, ...(right[n]?.origins ?? [])],
+      }));
+    }
+    if (select.valuesLists) {
+      for (const list of select.valuesLists) this.#read(list, scope);
+      const width = 'List' in (select.valuesLists[0] ?? {}) ? itemsOf(select.valuesLists[0]!).length : 0;
+      return Array.from({ length: width }, (_, n) => ({ name: `column${n + 1}`, origins: [] }));
+    }
+    const conditions = (select.fromClause ?? []).map(item => this.#from(item, scope));
+    if (select.whereClause) conditions.push(this.#conditions(select.whereClause, scope));
+    this.#apply(joined(conditions));
+    for (const target of select.targetList ?? []) this.#read(target, scope);
+    if (select.havingClause) this.#read(select.havingClause, scope);
+    const outputs = this.#outputs(select.targetList ?? [], scope);
+    this.#groups(select, scope, outputs);
+    this.#orders(select, scope, outputs);
+    this.#limits(select, scope);
+    // Conditions from outside cannot be moved below a LIMIT or a window, so its columns are its own.
+    const isClosed = select.limitCount !== undefined || hasWindow(select);
+    return isClosed ? outputs.map(output => ({ ...output, origins: [] })) : outputs;
+  }
+
+  #ctes(clause: WithClause | undefined, scope: Scope): void {
+    for (const node of clause?.ctes ?? []) {
+      if (!('CommonTableExpr' in node)) continue;
+      const { ctename = '', ctequery, aliascolnames } = node.CommonTableExpr;
+      if (!ctequery) continue;
+      const names = nameParts(aliascolnames);
+      if (clause?.recursive && 'SelectStmt' in ctequery && ctequery.SelectStmt.larg && ctequery.SelectStmt.rarg) {
+        // The recursive arm reads the CTE itself, as the first arm makes it; what it computes is nobody's column.
+        const first = named(this.#select(ctequery.SelectStmt.larg, scope), names);
+        scope.addCte(
+          ctename,
+          first.map(output => ({ ...output, origins: [] })),
+        );
+        this.#select(ctequery.SelectStmt.rarg, scope);
+        continue;
+      }
+      const outputs = named(this.statement(ctequery, scope), names);
+      const isClosed = node.CommonTableExpr.ctematerialized === 'CTEMaterializeAlways' || !('SelectStmt' in ctequery);
+      scope.addCte(ctename, isClosed ? outputs.map(output => ({ ...output, origins: [] })) : outputs);
+    }
+  }
+
+  /** Adds an entry of FROM to the scope; returns what its joins say. */
+  #from(node: Node, scope: Scope): Conditions {
+    if ('RangeVar' in node) {
+      this.#rangeVar(node.RangeVar, scope);
+      return none();
+    }
+    if ('RangeSubselect' in node) {
+      const { subquery, alias } = node.RangeSubselect;
+      // Only a LATERAL one may look at its neighbours; for others the names lead nowhere else either.
+      const outputs = subquery ? named(this.statement(subquery, scope), nameParts(alias?.colnames)) : [];
+      scope.sources.push({ name: alias?.aliasname ?? '', outputs });
+      return none();
+    }
+    if ('RangeFunction' in node) {
+      this.#read(node, scope);
+      const { alias } = node.RangeFunction;
+      const names = nameParts(alias?.colnames);
+      const outputs = (names.length > 0 ? names : [alias?.aliasname ?? '']).map(name => ({ name, origins: [] }));
+      scope.sources.push({ name: alias?.aliasname ?? '', outputs });
+      return none();
+    }
+    return 'JoinExpr' in node ? this.#join(node.JoinExpr, scope) : none();
+  }
+
+  #join(join: JoinExpr, scope: Scope): Conditions {
+    const start = scope.sources.length;
+    const conditions = [join.larg, join.rarg].map((side, n) => {
+      const before = scope.sources.length;
+      const found = side ? this.#from(side, scope) : none();
+      return { found, first: n === 0 ? start : before };
+    });
+    const middle = conditions[1]!.first;
+    const shared = join.isNatural ? sharedNames(scope, start, middle) : nameParts(join.usingClause);
+    scope.merge(shared);
+    const pairs = shared.map(name => this.#usingPair(name, scope, start, middle));
+    const quals = join.quals ? this.#conditions(join.quals, scope) : none();
+    return joined([...conditions.map(each => each.found), ...pairs, quals]);
+  }
+
+  #usingPair(name: string, scope: Scope, start: number, middle: number): Conditions {
+    const originsIn = (from: number, to: number) =>
+      scope.sources
+        .slice(from, to)
+        .flatMap(source => source.outputs.filter(each => each.name === name).flatMap(each => each.origins));
+    const left = originsIn(start, middle);
+    const right = originsIn(middle, scope.sources.length);
+    for (const origin of [...left, ...right]) origin.relation.columns.add(origin.column);
+    const pair = (a: Origin, b: Origin) => ({
+      relation: a.relation,
+      join: { subject: column(a.column), operator: '=', other: b.relation, otherColumn: b.column },
+    });
+    return { ...none(), joins: left.flatMap(a => right.flatMap(b => [pair(a, b), pair(b, a)])) };
+  }
+
+  #rangeVar(range: RangeVar, scope: Scope): RelationUse | undefined {
+    const name = range.relname ?? '';
+    const alias = range.alias?.aliasname ?? name;
+    const names = nameParts(range.alias?.colnames);
+    const cte = range.schemaname === undefined ? scope.cte(name) : undefined;
+    if (cte) {
+      scope.sources.push({ name: alias, outputs: named(cte, names) });
+      return undefined;
+    }
+    const table = this.#catalog.find(range.schemaname, name);
+    if (!table) {
+      if (range.schemaname !== 'pg_catalog' && range.schemaname !== 'information_schema' && !name.startsWith('pg_'))
+        this.unknownTables.add(range.schemaname ? `${range.schemaname}.${name}` : name);
+      return undefined;
+    }
+    if (table.kind === 'view') {
+      scope.sources.push({ name: alias, schema: table.schema, outputs: named(this.#view(table), names) });
+      return undefined;
+    }
+    const relation = newRelation(table, alias);
+    this.relations.push(relation);
+    scope.sources.push({ name: alias, schema: table.schema, outputs: named(tableOutputs(relation), names), relation });
+    return relation;
+  }
+
+  #view(view: CatalogTable): readonly Output[] {
+    const columns = view.columns.map(each => each.name);
+    if (!view.viewSql || this.#depth >= maxDepth) return columns.map(name => ({ name, origins: [] }));
+    this.#depth++;
+    try {
+      return named(this.statement(parseViewSql(view.viewSql), new Scope()), columns);
+    } finally {
+      this.#depth--;
+    }
+  }
+
+  #conditions(node: Node, scope: Scope): Conditions {
+    this.#read(node, scope, { isCondition: true });
+    return conditionsOf(node, {
+      scope,
+      known: this.#known,
+      onSubquery: each => this.#subqueryCondition(each, scope),
+    });
+  }
+
+  /** `a IN (SELECT b …)` is a join of a and b; what an EXISTS says is inside of it, and refers to the outside by name. */
+  #subqueryCondition(node: Node, scope: Scope): Conditions {
+    if (!('SubLink' in node) || !node.SubLink.subselect) return none();
+    const { subLinkType, testexpr, subselect, operName } = node.SubLink;
+    const outputs = this.statement(subselect, scope);
+    if (subLinkType !== 'ANY_SUBLINK' || !testexpr) return none();
+    this.#read(testexpr, scope);
+    const operator = operName ? lastName(operName) : '=';
+    const tests = 'RowExpr' in testexpr ? (testexpr.RowExpr.args ?? []) : [testexpr];
+    return joined(
+      tests.map((test, n) => {
+        const inner = outputs[n]?.origins ?? [];
+        const outer = sidesOf(test, scope, this.#known);
+        return {
+          ...none(),
+          joins: outer.flatMap(side => [
+            {
+              relation: side.relation,
+              join: { subject: side.subject, operator, other: inner[0]?.relation, otherColumn: inner[0]?.column },
+            },
+            ...inner.map(origin => ({
+              relation: origin.relation,
+              join: {
+                subject: column(origin.column),
+                operator,
+                other: side.relation,
+                otherColumn: side.subject.kind === 'column' ? side.subject.column : undefined,
+              },
+            })),
+          ]),
+        };
+      }),
+    );
+  }
+
+  #apply(conditions: Conditions): void {
+    for (const { relation, predicate } of conditions.filters) relation.predicates.push(predicate);
+    for (const { relation, join } of conditions.joins) relation.joins.push(join);
+    for (const branches of conditions.alternatives) {
+      for (const branch of branches) {
+        // A branch is served together with what holds outside of the OR.
+        const byRelation = Map.groupBy(branch.filters, filter => filter.relation);
+        for (const [relation, filters] of byRelation) relation.branches.push(filters.map(filter => filter.predicate));
+        this.#apply({ ...branch, filters: [], parameters: [] });
+      }
+    }
+    for (const { number, role, side } of conditions.parameters) {
+      this.#parameters.set(number, {
+        number,
+        role,
+        ...(side ? { table: side.relation.table } : {}),
+        ...(side?.subject.kind === 'column' ? { column: side.subject.column } : {}),
+      });
+    }
+    for (const remark of conditions.remarks) this.remarks.add(remark);
+  }
+
+  /** Notes every column below as read, and resolves subqueries; those of a condition are resolved where it is classified. */
+  #read(node: Node, scope: Scope, { isCondition = false }: { isCondition?: boolean } = {}): void {
+    const direct = isCondition ? conditionSubqueries(node) : new Set<Node>();
+    walk(node, each => {
+      if (direct.has(each)) return false;
+      if ('SubLink' in each) {
+        if (each.SubLink.testexpr) this.#read(each.SubLink.testexpr, scope);
+        if (each.SubLink.subselect) this.statement(each.SubLink.subselect, scope);
+        return false;
+      }
+      if ('SelectStmt' in each) {
+        this.statement(each, scope);
+        return false;
+      }
+      for (const origin of originsOf(each, scope)) origin.relation.columns.add(origin.column);
+      return true;
+    });
+    this.#specialParameters(node);
+  }
+
+  #specialParameters(node: Node): void {
+    walk(node, each => {
+      if ('FuncCall' in each) {
+        const name = lastName(each.FuncCall.funcname);
+        const [first] = each.FuncCall.args ?? [];
+        if (!first || !('ParamRef' in first)) return true;
+        const number = first.ParamRef.number ?? 0;
+        if (['extract', 'date_part', 'date_trunc'].includes(name))
+          this.#parameters.set(number, { number, role: 'date-part' });
+        if (/^(to_tsvector|(plainto_|phraseto_|websearch_to_|to_)tsquery|ts_headline)$/.test(name)) {
+          const isAlone = (each.FuncCall.args ?? []).length === 1;
+          this.#parameters.set(number, { number, role: isAlone ? 'words' : 'text-search-configuration' });
+        }
+      }
+      if ('A_Expr' in each && ['->', '->>'].includes(lastName(each.A_Expr.name))) {
+        const key = each.A_Expr.rexpr;
+        if (key && 'ParamRef' in key)
+          this.#parameters.set(key.ParamRef.number ?? 0, { number: key.ParamRef.number ?? 0, role: 'has-key' });
+      }
+      return true;
+    });
+  }
+
+  #outputs(targets: readonly Node[], scope: Scope): Output[] {
+    return targets.flatMap((target): Output[] => {
+      if (!('ResTarget' in target) || !target.ResTarget.val) return [];
+      const { name, val } = target.ResTarget;
+      if ('ColumnRef' in val) {
+        const fields = val.ColumnRef.fields ?? [];
+        if (fields.some(field => 'A_Star' in field)) {
+          const qualifier = nameParts(fields).at(-1);
+          const sources = scope.sources.filter(source => qualifier === undefined || source.name === qualifier);
+          return sources.flatMap(source => source.outputs);
+        }
+        return [{ name: name ?? nameParts(fields).at(-1) ?? '', origins: originsOf(val, scope) }];
+      }
+      const implied = 'FuncCall' in val ? lastName(val.FuncCall.funcname) : '?column?';
+      return [{ name: name ?? implied, origins: [] }];
+    });
+  }
+
+  #groups(select: SelectStmt, scope: Scope, outputs: readonly Output[]): void {
+    const keys =
+      select.groupClause ?? (isPlainDistinct(select) ? (select.targetList ?? []).flatMap(targetValue) : undefined);
+    if (!keys) return;
+    for (const key of keys) this.#read(key, scope);
+    const byRelation = new Map<RelationUse, Subject[]>();
+    for (const key of keys) {
+      for (const side of this.#keySides(key, select, scope, outputs).slice(0, 1)) {
+        byRelation.set(side.relation, [...(byRelation.get(side.relation) ?? []), side.subject]);
+      }
+    }
+    for (const [relation, subjects] of byRelation) relation.groups.push(subjects);
+  }
+
+  #orders(select: SelectStmt, scope: Scope, outputs: readonly Output[]): void {
+    const limit = select.limitCount ? this.#operand(select.limitCount, scope) : undefined;
+    this.#order(select.sortClause ?? [], limit, select, scope, outputs);
+    for (const window of windowsOf(select)) {
+      for (const node of window) this.#read(node, scope);
+      this.#order(window, undefined, select, scope, outputs);
+    }
+    // `max(a)` of a whole table is the first row of an index on a.
+    const [only] = select.targetList ?? [];
+    if (select.groupClause || select.targetList?.length !== 1 || !only) return;
+    const [value] = targetValue(only);
+    if (!value || !('FuncCall' in value) || !['min', 'max'].includes(lastName(value.FuncCall.funcname))) return;
+    const [argument] = value.FuncCall.args ?? [];
+    for (const side of argument ? sidesOf(argument, scope, this.#known) : []) {
+      const isDescending = lastName(value.FuncCall.funcname) === 'max';
+      const keys = [{ subject: side.subject, isDescending, isNullsFirst: isDescending }];
+      side.relation.orders.push({ keys, isComplete: true, limit: { kind: 'constant', value: '1' } });
+    }
+  }
+
+  #order(
+    sorts: readonly Node[],
+    limit: Operand | undefined,
+    select: SelectStmt,
+    scope: Scope,
+    outputs: readonly Output[],
+  ): void {
+    const keys: (OrderKey & { relation: RelationUse })[] = [];
+    for (const node of sorts) {
+      const sort = 'SortBy' in node ? node.SortBy : { node };
+      if (!sort.node) break;
+      this.#read(sort.node, scope);
+      const [side] = this.#keySides(sort.node, select, scope, outputs);
+      if (!side || (keys[0] && keys[0].relation !== side.relation)) break;
+      const isDescending = 'sortby_dir' in sort && sort.sortby_dir === 'SORTBY_DESC';
+      const nulls = 'sortby_nulls' in sort ? sort.sortby_nulls : undefined;
+      const isNullsFirst = nulls === 'SORTBY_NULLS_FIRST' || (nulls !== 'SORTBY_NULLS_LAST' && isDescending);
+      keys.push({ relation: side.relation, subject: side.subject, isDescending, isNullsFirst });
+    }
+    const relation = keys[0]?.relation;
+    if (!relation) return;
+    const own = keys.map(({ subject, isDescending, isNullsFirst }) => ({ subject, isDescending, isNullsFirst }));
+    relation.orders.push({ keys: own, isComplete: keys.length === sorts.length, limit });
+  }
+
+  /** A sort or group key may be a position or the name of an output. */
+  #keySides(node: Node, select: SelectStmt, scope: Scope, outputs: readonly Output[]) {
+    if ('A_Const' in node && node.A_Const.ival) {
+      const target = (select.targetList ?? [])[(node.A_Const.ival.ival ?? 0) - 1];
+      const [value] = target ? targetValue(target) : [];
+      return value ? sidesOf(value, scope, this.#known) : [];
+    }
+    const parts = 'ColumnRef' in node ? nameParts(node.ColumnRef.fields) : [];
+    const aliased =
+      parts.length === 1 ? (select.targetList ?? []).find(target => isNamed(target, parts[0]!)) : undefined;
+    if (aliased) return targetValue(aliased).flatMap(value => sidesOf(value, scope, this.#known));
+    const output = parts.length === 1 ? outputs.find(each => each.name === parts[0]) : undefined;
+    const found = sidesOf(node, scope, this.#known);
+    if (found.length > 0 || !output) return found;
+    return output.origins.map(origin => ({ relation: origin.relation, subject: column(origin.column) }));
+  }
+
+  #limits(select: SelectStmt, scope: Scope): void {
+    for (const [node, role] of [
+      [select.limitCount, 'limit'],
+      [select.limitOffset, 'offset'],
+    ] as const) {
+      const operand = node ? this.#operand(node, scope) : undefined;
+      if (operand?.kind === 'parameter') this.#parameters.set(operand.number, { number: operand.number, role });
+    }
+  }
+
+  #operand(node: Node, scope: Scope): Operand {
+    return operandOf(node, { scope, known: this.#known, onSubquery: none });
+  }
+
+  #target(range: RangeVar | undefined, clause: WithClause | undefined, parent: Scope): Scope {
+    const scope = new Scope(parent);
+    this.#ctes(clause, scope);
+    const relation = range ? this.#rangeVar(range, scope) : undefined;
+    if (relation) relation.isTarget = true;
+    return scope;
+  }
+
+  #dml(
+    scope: Scope,
+    from: readonly Node[],
+    where: Node | undefined,
+    targets: readonly Node[],
+    returning: readonly Node[],
+  ) {
+    const conditions = from.map(item => this.#from(item, scope));
+    if (where) conditions.push(this.#conditions(where, scope));
+    this.#apply(joined(conditions));
+    for (const target of [...targets, ...returning]) this.#read(target, scope);
+    return this.#outputs(returning, scope);
+  }
+
+  #insert(insert: InsertStmt, parent: Scope): readonly Output[] {
+    const scope = new Scope(parent);
+    this.#ctes(insert.withClause, scope);
+    const table = insert.relation
+      ? this.#catalog.find(insert.relation.schemaname, insert.relation.relname ?? '')
+      : undefined;
+    if (!table && insert.relation?.relname) this.unknownTables.add(insert.relation.relname);
+    if (insert.selectStmt) {
+      this.statement(insert.selectStmt, scope);
+      if (table) this.#insertedParameters(insert, table);
+    }
+    if (table) {
+      this.written.push({ table, operation: 'insert', columns: new Set(table.columns.map(each => each.name)) });
+      const updates = insert.onConflictClause?.targetList ?? [];
+      if (updates.length > 0) this.#write(table, 'update', updates, scope);
+    }
+    return [];
+  }
+
+  #insertedParameters(insert: InsertStmt, table: CatalogTable): void {
+    const names = (insert.cols ?? []).flatMap(each =>
+      'ResTarget' in each && each.ResTarget.name ? [each.ResTarget.name] : [],
+    );
+    const columns = names.length > 0 ? names : table.columns.map(each => each.name);
+    const lists =
+      insert.selectStmt && 'SelectStmt' in insert.selectStmt ? (insert.selectStmt.SelectStmt.valuesLists ?? []) : [];
+    for (const list of lists) {
+      itemsOf(list).forEach((item, n) => {
+        if (!('ParamRef' in item)) return;
+        const number = item.ParamRef.number ?? 0;
+        const name = columns[n];
+        this.#parameters.set(number, {
+          number,
+          role: 'assigned',
+          table,
+          ...(name === undefined ? {} : { column: name }),
+        });
+      });
+    }
+  }
+
+  #write(table: CatalogTable, operation: 'update' | 'delete', targets: readonly Node[], scope: Scope): void {
+    const columns = targets.flatMap(target =>
+      'ResTarget' in target && target.ResTarget.name ? [target.ResTarget.name] : [],
+    );
+    this.written.push({
+      table,
+      operation,
+      columns: new Set(operation === 'delete' ? table.columns.map(each => each.name) : columns),
+    });
+    for (const target of targets) {
+      if (!('ResTarget' in target) || !target.ResTarget.val || !('ParamRef' in target.ResTarget.val)) continue;
+      const number = target.ResTarget.val.ParamRef.number ?? 0;
+      const name = target.ResTarget.name;
+      this.#parameters.set(number, {
+        number,
+        role: 'assigned',
+        table,
+        ...(name === undefined ? {} : { column: name }),
+      });
+    }
+    if (scope.sources.length === 0) return;
+  }
+
+  #merge(merge: MergeStmt, parent: Scope): void {
+    const scope = this.#target(merge.relation, merge.withClause, parent);
+    const conditions = merge.sourceRelation ? [this.#from(merge.sourceRelation, scope)] : [];
+    if (merge.joinCondition) conditions.push(this.#conditions(merge.joinCondition, scope));
+    this.#apply(joined(conditions));
+    const table = scope.sources[0]?.relation?.table;
+    for (const clause of merge.mergeWhenClauses ?? []) {
+      this.#read(clause, scope);
+      if (!table || !('MergeWhenClause' in clause)) continue;
+      const { commandType, targetList = [] } = clause.MergeWhenClause;
+      if (commandType === 'CMD_UPDATE') this.#write(table, 'update', targetList, scope);
+      if (commandType === 'CMD_DELETE') this.#write(table, 'delete', [], scope);
+      if (commandType === 'CMD_INSERT')
+        this.written.push({ table, operation: 'insert', columns: new Set(table.columns.map(each => each.name)) });
+    }
+  }
+}
+
+function column(name: string): Subject {
+  return { kind: 'column', column: name };
+}
+
+function itemsOf(node: Node): readonly Node[] {
+  return 'List' in node ? (node.List.items ?? []) : [];
+}
+
+function named(outputs: readonly Output[], names: readonly string[]): readonly Output[] {
+  return names.length === 0 ? outputs : outputs.map((output, n) => ({ ...output, name: names[n] ?? output.name }));
+}
+
+function targetValue(target: Node): Node[] {
+  if (!('ResTarget' in target)) return [target];
+  return target.ResTarget.val ? [target.ResTarget.val] : [];
+}
+
+function isNamed(target: Node, name: string): boolean {
+  return 'ResTarget' in target && target.ResTarget.name === name;
+}
+
+function sharedNames(scope: Scope, start: number, middle: number): string[] {
+  const names = (from: number, to: number) =>
+    scope.sources.slice(from, to).flatMap(source => source.outputs.map(each => each.name));
+  const right = new Set(names(middle, scope.sources.length));
+  return [...new Set(names(start, middle))].filter(name => right.has(name));
+}
+
+/** `SELECT DISTINCT`, not `DISTINCT ON`, whose keys are those of ORDER BY. */
+function isPlainDistinct(select: SelectStmt): boolean {
+  return select.distinctClause?.every(node => Object.keys(node).length === 0) ?? false;
+}
+
+function windowsOf(select: SelectStmt): Node[][] {
+  const windows: Node[][] = [];
+  const add = (definition: { partitionClause?: Node[]; orderClause?: Node[] }) =>
+    windows.push([...(definition.partitionClause ?? []), ...(definition.orderClause ?? [])]);
+  for (const node of select.windowClause ?? []) if ('WindowDef' in node) add(node.WindowDef);
+  for (const target of select.targetList ?? []) {
+    walk(target, node => {
+      if ('FuncCall' in node && node.FuncCall.over && !node.FuncCall.over.name) add(node.FuncCall.over);
+      return !('SubLink' in node);
+    });
+  }
+  return windows.filter(window => window.length > 0);
+}
+
+function hasWindow(select: SelectStmt): boolean {
+  let found = false;
+  for (const target of select.targetList ?? []) {
+    walk(target, node => {
+      if ('FuncCall' in node && node.FuncCall.over) found = true;
+      return !found && !('SubLink' in node);
+    });
+  }
+  return found;
+}
+
+/** Subqueries that `conditionsOf` meets as conditions of their own. */
+function conditionSubqueries(node: Node): Set<Node> {
+  const found = new Set<Node>();
+  const visit = (each: Node): void => {
+    if ('SubLink' in each) found.add(each);
+    if ('BoolExpr' in each && each.BoolExpr.boolop !== 'NOT_EXPR') (each.BoolExpr.args ?? []).forEach(visit);
+  };
+  visit(node);
+  return found;
+}

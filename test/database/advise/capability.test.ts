@@ -1,0 +1,115 @@
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Advice, advise } from '../../../actions/lib/database/advise/index.ts';
+import { createIndexSql, definitionSql } from '../../../actions/lib/database/indexes/index.ts';
+import {
+  indexesInPlan,
+  type PlanNode,
+  parseStatement,
+  type WorkloadStatement,
+} from '../../../actions/lib/database/statements/index.ts';
+import { connect, startThrowawayServer, type ThrowawayServer } from '../../../actions/lib/postgres/index.ts';
+import { capabilityCases, capabilityIndexes, createCapabilityTables } from '../../../scripts/workload/capability.ts';
+
+let server: ThrowawayServer;
+let client: pg.Client;
+let statements: WorkloadStatement[];
+
+beforeAll(async () => {
+  server = await startThrowawayServer({ purpose: 'the tests of the advisor', settings: { autovacuum: false } });
+  client = await connect(server.target);
+  await createCapabilityTables(client, { rows: 40_000 });
+  statements = await Promise.all(
+    capabilityCases.map(async ({ sql }) => ({
+      fingerprint: (await parseStatement(sql)).fingerprint,
+      text: sql,
+      queryIds: [],
+      calls: 100,
+      totalMs: 1_000,
+      rows: 100,
+    })),
+  );
+}, 120_000);
+
+afterAll(async () => {
+  await client?.end();
+  await server?.stop();
+});
+
+async function planOf(sql: string): Promise<PlanNode> {
+  const { rows } = await client.query(`EXPLAIN (FORMAT JSON) ${sql}`);
+  return rows[0]['QUERY PLAN'][0].Plan;
+}
+
+describe('a schema with keys and nothing else', () => {
+  let advice: Advice;
+  beforeAll(async () => {
+    advice = await advise({
+      client,
+      target: server.target,
+      statements,
+      evaluator: 'planner copy',
+      budgetBytes: 2 ** 30,
+    });
+  }, 120_000);
+
+  it('every kind of statement is answered, and the planner uses the answer when it is built', async () => {
+    expect(advice.unanswered).toEqual([]);
+    await client.query('BEGIN');
+    try {
+      const before = new Map<string, number>();
+      for (const { name, sql } of capabilityCases) before.set(name, (await planOf(sql))['Total Cost']);
+      for (const { definition, name } of advice.chosen)
+        await client.query(createIndexSql(definition, name, { concurrently: false }));
+      await client.query('ANALYZE');
+      const chosen = new Map(advice.chosen.map(index => [index.name, index.definition]));
+      for (const { name, sql, methods } of capabilityCases) {
+        const plan = await planOf(sql);
+        const used = [...indexesInPlan(plan)].flatMap(index => chosen.get(index) ?? []);
+        expect(
+          used.some(definition => methods.some(method => method === definition.method)),
+          name,
+        ).toBe(true);
+        expect(plan['Total Cost'], name).toBeLessThan(before.get(name)! * 0.8);
+      }
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }, 120_000);
+
+  it('says of each index what it is for and which statements it serves', () => {
+    for (const index of advice.chosen) {
+      expect(index.statements.length, definitionSql(index.definition)).toBeGreaterThan(0);
+      expect(index.savedMs).toBeGreaterThan(0);
+      expect(index.reason).toMatch(/used by .* cheaper/);
+    }
+    expect(advice.totalMsAfter).toBeLessThan(advice.totalMsBefore * 0.3);
+  });
+
+  it('keeps the budget, and spends a small one where it saves most', async () => {
+    const small = await advise({
+      client,
+      target: server.target,
+      statements,
+      evaluator: 'planner copy',
+      budgetBytes: 2 ** 21,
+    });
+    expect(small.chosenBytes).toBeLessThanOrEqual(2 ** 21);
+    expect(small.chosen.length).toBeGreaterThan(2);
+    expect(small.totalMsAfter).toBeGreaterThan(advice.totalMsAfter);
+  }, 120_000);
+});
+
+describe('a schema that is well indexed already', () => {
+  it('gets no advice', async () => {
+    await client.query('BEGIN');
+    try {
+      for (const sql of capabilityIndexes) await client.query(sql);
+      await client.query('ANALYZE; COMMIT');
+      const advice = await advise({ client, target: server.target, statements, evaluator: 'planner copy' });
+      expect(advice.chosen.map(index => definitionSql(index.definition))).toEqual([]);
+    } finally {
+      await client.query('ROLLBACK');
+    }
+  }, 120_000);
+});
