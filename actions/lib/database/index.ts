@@ -1,1 +1,2 @@
+export { type AnalyzeData, analyzeOperation, analyzeQueryPerformance } from './analyze/index.ts';
 export { type ApplyData, type ApplyInput, applyOperation, optimizeDatabase } from './apply/index.ts';
