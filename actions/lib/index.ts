@@ -6,5 +6,12 @@ export {
   backupService,
   createBackupService,
 } from './backup/index.ts';
-export { type AnalyzeData, type ApplyData, analyzeQueryPerformance, optimizeDatabase } from './database/index.ts';
+export {
+  type AnalyzeData,
+  type ApplyData,
+  analyzeQueryPerformance,
+  type ConnectionsData,
+  getConnectionPoolStatus,
+  optimizeDatabase,
+} from './database/index.ts';
 export { OpsError } from './errors/index.ts';

@@ -159,17 +159,17 @@ export class Analysed {
     this.report = report;
   }
 
-  health(id: string): AnalyzeData['health'][number] {
+  health = (id: string): AnalyzeData['health'][number] => {
     const found = this.data.health.find(health => health.id === id);
     if (!found) throw new Error(`there is no check ${id}`);
     return found;
-  }
+  };
 
-  check(id: string): Check {
+  check = (id: string): Check => {
     const found = this.checks.find(check => check.id === id);
     if (!found) throw new Error(`there is no check ${id}`);
     return found;
-  }
+  };
 
   subjects(id: string): string[] {
     return this.health(id)

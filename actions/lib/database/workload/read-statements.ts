@@ -74,6 +74,7 @@ export async function readStatements(
       },
     };
   } catch (thrown) {
+    if ((thrown as { code?: string }).code === 'PG_DENIED') return { problem: denied(session, extension.schema) };
     // 55000: "pg_stat_statements must be loaded via shared_preload_libraries".
     if (!/must be loaded/.test((thrown as Error).message)) throw thrown;
     return { problem: await notLoaded(session) };
@@ -109,6 +110,17 @@ async function notLoaded(session: DatabaseSession): Promise<StatementsProblem> {
   return {
     what: 'The server did not load pg_stat_statements when it started: it counts nothing',
     mend: preload(loaded === true ? undefined : loaded),
+  };
+}
+
+function denied(session: DatabaseSession, schema: string): StatementsProblem {
+  const role = quoteIdent(session.privileges.role);
+  return {
+    what: `The role ${role} may not read pg_stat_statements in the schema ${quoteIdent(schema)}`,
+    mend: [
+      `GRANT USAGE ON SCHEMA ${quoteIdent(schema)} TO ${role};`,
+      `GRANT SELECT ON ${quoteIdent(schema)}.pg_stat_statements TO ${role};`,
+    ],
   };
 }
 

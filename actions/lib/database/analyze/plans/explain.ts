@@ -41,7 +41,8 @@ export async function explainStatements(
       const parsed = await readingPart(await parseStatement(statement.text));
       const options = {
         statementTimeoutMs: withinMs,
-        settings: { search_path: paths(statement.roles[0]) },
+        // A plan is not worth waiting for a lock for, and the next statement may read the same table.
+        settings: { search_path: paths(statement.roles[0]), lock_timeout: '500' },
       };
       if (session.major >= 16) {
         const plan = await session.transaction(async query => {
