@@ -7,5 +7,12 @@ export {
   createBackupService,
 } from './backup/index.ts';
 export { type CdnService, type CdnServiceOptions, cdnService, createCdnService } from './cdn/index.ts';
-export { type ApplyData, optimizeDatabase } from './database/index.ts';
+export {
+  type AnalyzeData,
+  type ApplyData,
+  analyzeQueryPerformance,
+  type ConnectionsData,
+  getConnectionPoolStatus,
+  optimizeDatabase,
+} from './database/index.ts';
 export { OpsError } from './errors/index.ts';

@@ -1,1 +1,3 @@
+export { type AnalyzeData, analyzeOperation, analyzeQueryPerformance } from './analyze/index.ts';
 export { type ApplyData, type ApplyInput, applyOperation, optimizeDatabase } from './apply/index.ts';
+export { type ConnectionsData, connectionsOperation, getConnectionPoolStatus } from './connections/index.ts';

@@ -1,1 +1,2 @@
-export { dailyGrowth, type Point, saturation, theilSen } from './trend.ts';
+export { type DatabaseHistory, openHistory } from './reports.ts';
+export { dailyGrowth, type Point, type Saturation, saturation, theilSen } from './trend.ts';

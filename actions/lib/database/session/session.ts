@@ -32,7 +32,7 @@ export interface DatabaseSession extends AsyncDisposable {
   /** Rows of one statement. Throws the codes of `pgError`. */
   rows<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[], options?: ReadOptions): Promise<Row[]>;
   /** Several statements in one transaction, hence on one server process; it is always rolled back. */
-  transaction<T>(work: (query: Query) => Promise<T>, options?: ReadOptions): Promise<T>;
+  transaction<T>(work: (query: Query, client: pg.Client) => Promise<T>, options?: ReadOptions): Promise<T>;
   end(): Promise<void>;
 }
 
@@ -98,13 +98,13 @@ class Reader {
     return this.transaction(query => query<Row>(sql, values), options);
   }
 
-  transaction<T>(work: (query: Query) => Promise<T>, options: ReadOptions = {}): Promise<T> {
+  transaction<T>(work: (query: Query, client: pg.Client) => Promise<T>, options: ReadOptions = {}): Promise<T> {
     const mine = this.#last.then(() => this.#transaction(work, options));
     this.#last = mine.catch(() => {});
     return mine;
   }
 
-  async #transaction<T>(work: (query: Query) => Promise<T>, options: ReadOptions): Promise<T> {
+  async #transaction<T>(work: (query: Query, client: pg.Client) => Promise<T>, options: ReadOptions): Promise<T> {
     const statementTimeoutMs = options.statementTimeoutMs ?? this.#options.statementTimeoutMs ?? 30_000;
     const settings: Record<string, string> = {
       search_path: '',
@@ -125,7 +125,7 @@ class Reader {
           'select pg_catalog.set_config(name, value, true) from unnest($1::text[], $2::text[]) s(name, value)',
           [Object.keys(settings), Object.values(settings)],
         );
-        return await work(query);
+        return await work(query, this.#client);
       } finally {
         await query('rollback').catch(() => {});
       }

@@ -2,7 +2,6 @@ import { formatBytes, formatRatio } from '../../../log/index.ts';
 import { quoteIdent, quoteQualified } from '../../../postgres/index.ts';
 import { indexBloat } from '../bloat.ts';
 import { counted, type HealthCheck, relationName } from './check.ts';
-import { isNeeded } from './unused-indexes.ts';
 
 export const invalidIndexes: HealthCheck = {
   id: 'database.indexes.invalid',
@@ -18,7 +17,8 @@ export const invalidIndexes: HealthCheck = {
         const name = relationName(index);
         // REINDEX CONCURRENTLY builds beside the old one, under its name with this at the end.
         const isCopy = /_cc(new|old)\d*$/.test(index.name);
-        const mustStay = isNeeded(index) && !isCopy;
+        // A unique one that is of no constraint is one whose build found two equal keys.
+        const mustStay = (index.servesConstraint || index.isReplicaIdentity) && !isCopy;
         return {
           subject: name,
           severity: 'warning',

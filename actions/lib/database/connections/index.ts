@@ -1,0 +1,2 @@
+export { connectionsOperation, getConnectionPoolStatus } from './connections.ts';
+export type { ConnectionsData } from './data.ts';
