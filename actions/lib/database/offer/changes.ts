@@ -54,7 +54,9 @@ export function createSql(definition: IndexDefinition, name: string, catalog: Ca
   const table = catalog.find(definition.schema, definition.table);
   if (table?.kind !== 'partitioned') return [createIndexSql(definition, name, { concurrently: true })];
   const leaves = catalog.storageOf(table);
-  if (leaves.some(leaf => leaf.parentOid !== table.oid)) return [createIndexSql(definition, name, { concurrently: false })];
+  if (leaves.some(leaf => leaf.parentOid !== table.oid)) {
+    return [createIndexSql(definition, name, { concurrently: false })];
+  }
   const unique = definition.isUnique ? 'UNIQUE ' : '';
   const parent = quoteQualified(definition.schema, name);
   return [
