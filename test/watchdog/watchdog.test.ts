@@ -216,7 +216,7 @@ describe('the watchdog', () => {
   });
 
   test('in a new repository nothing is due yet; later it is', async () => {
-    for (const file of ['backup.yml', 'drill.yml', 'watchdog.yml'])
+    for (const file of ['backup.yml', 'cdn.yml', 'drill.yml', 'watchdog.yml'])
       api.add(file, { created_at: ago(day).toISOString() });
     const young = await watch();
     expect(young.missing).toEqual(['schedule watchdog.yml critical']);
@@ -304,7 +304,7 @@ describe('the watchdog', () => {
   test('needs no checkout', async () => {
     allIsWell();
     await rm(join(root, '.github'), { recursive: true });
-    for (const file of ['backup.yml', 'drill.yml', 'watchdog.yml']) {
+    for (const file of ['backup.yml', 'cdn.yml', 'drill.yml', 'watchdog.yml']) {
       const text = await readFile(join(import.meta.dirname, '../../.github/workflows', file), 'utf8');
       api.write(`.github/workflows/${file}`, text);
     }

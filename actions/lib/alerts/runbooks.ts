@@ -1,8 +1,10 @@
 import { codeSpan, flat } from '../markdown/index.ts';
 import { matchesPattern } from './patterns.ts';
 import type { Subject } from './policy.ts';
+import { assetsRunbooks } from './runbooks/assets.ts';
 import { backupRunbooks } from './runbooks/backup.ts';
 import { cdnRunbooks } from './runbooks/cdn.ts';
+import { databaseRunbooks } from './runbooks/database.ts';
 import { databaseChangeRunbooks } from './runbooks/database-change.ts';
 import { recordRunbooks } from './runbooks/record.ts';
 import { failedRun, type Runbook, type Runbooks } from './runbooks/runbook.ts';
@@ -16,7 +18,10 @@ export type { Runbook } from './runbooks/runbook.ts';
 export const runbooks: Runbooks = {
   ...backupRunbooks,
   ...cdnRunbooks,
+  // The leftover of a build is told apart from the other findings on indexes.
   ...databaseChangeRunbooks,
+  ...databaseRunbooks,
+  ...assetsRunbooks,
   ...recordRunbooks,
   '*.run': ({ id }) => failedRun(`'${flat(id.replace(/\.run$/, ''))}'`, undefined, undefined),
 };

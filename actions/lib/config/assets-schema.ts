@@ -66,11 +66,6 @@ export const assetsSchema = z.strictObject({
       keepDays: z.int().min(1).max(3660).default(30).describe('What was not used for this long is removed'),
     })
     .prefault({}),
-  branch: z
-    .string()
-    .min(1)
-    .default('ops/assets')
-    .describe('Branch of the pull request that a scheduled optimize opens'),
 });
 
 export type AssetsConfig = z.output<typeof assetsSchema>;

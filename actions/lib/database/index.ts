@@ -1,3 +1,4 @@
+export { type AdviseData, type AdviseInput, adviseOperation } from './advise-operation.ts';
 export { type AnalyzeData, analyzeOperation, analyzeQueryPerformance } from './analyze/index.ts';
 export { type ApplyData, type ApplyInput, applyOperation, optimizeDatabase } from './apply/index.ts';
 export { type ConnectionsData, connectionsOperation, getConnectionPoolStatus } from './connections/index.ts';

@@ -90,7 +90,10 @@ async function findWorkflows({ cwd }: OpsContext, github: GitHub | undefined): P
 }
 
 function expect({ workflows, unreadable }: FoundWorkflows, { config, log }: OpsContext): Expectations {
-  const vars = { BACKUP_FILES_PATHS: config.backup.files.paths.join(',') };
+  const vars = {
+    BACKUP_FILES_PATHS: config.backup.files.paths.join(','),
+    CDN_URL: Object.values(config.cdn.zones)[0]?.url ?? '',
+  };
   const found = expectationsOf(workflows, vars, config.watchdog.ignore);
   const files = workflows.map(workflow => workflow.file);
   const known = [...found.jobs.map(job => job.name), ...files];

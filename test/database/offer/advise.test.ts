@@ -72,13 +72,6 @@ const indexesOf = (target: PostgresTarget) =>
 test('workload and backup become indexes that are proved, used, and ready to apply; production stays as it is', async () => {
   const before = await indexesOf(shop);
   const { data, checks } = await operation.execute(input, await contextOf());
-  if (process.env.SHOW)
-    console.log(
-      operation.lines({ data } as never).join('\n'),
-      data.statements.map(x => [x.outcome, x.why, x.beforeMs, x.afterMs, x.text.slice(0, 60)]),
-      data.proofSeconds,
-      data.search,
-    );
   adviseDataSchema.parse(data);
   expect(data.copy).toMatchObject({ kind: 'restored', verdict: null });
   expect(checks).toEqual([]);

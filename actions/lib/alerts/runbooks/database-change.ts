@@ -30,7 +30,7 @@ export const databaseChangeRunbooks: Runbooks = {
       'The data may have changed since the advice, or the statistics are old: ANALYZE the table and look again.',
       'When it stays unused, take it back with the statement in the report: every write pays for it.',
     ],
-    commands: [],
+    commands: ['npm run ops -- database analyze'],
   }),
   'database.apply.run': () =>
     failedRun('A change of the indexes', 'npm run ops -- database apply --mend', 'database.yml'),

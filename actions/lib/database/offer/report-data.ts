@@ -16,7 +16,7 @@ export function adviseData(all: Everything): AdviseData {
   const textOf = new Map(workload.map(each => [each.fingerprint, each.text]));
   const builds = (proof?.indexes ?? [])
     .filter(each => each.verdict === 'offered')
-    .map(each => ({ index: each.index, change: buildChange(each, textOf, existing) }));
+    .map(each => ({ index: each.index, change: buildChange(each, textOf, existing, catalog) }));
   const merged = new Set(builds.flatMap(({ index }) => index.replaces.map(refKey)));
   const removals = plan.removals.map(candidate => removalOf(candidate, all, merged));
   const drops = removals.flatMap(({ change }) => change ?? []);
