@@ -1,4 +1,4 @@
-import { qualityBounds, rightsOf, searchStart } from './encoders.ts';
+import { qualityBounds, rightsOf, searchStart, withRights } from './encoders.ts';
 import type { ImageVariant } from './outcome.ts';
 import { decode, decodeOwn, decoding, open, type Picture, scorePictures } from './pixels.ts';
 import type { ImageJob } from './reference.ts';
@@ -67,17 +67,9 @@ async function frameOf({ file, settings }: ImageJob, page: number, width: number
 function encodeAnimation(job: ImageJob, width: number, quality: number | undefined): Promise<Buffer> {
   const { file, facts, settings, signal } = job;
   signal.throwIfAborted();
-  const { copyright, artist } = rightsOf(facts, settings);
   let pipeline = open(file.bytes, settings.limits, { animated: true });
   if (width < facts.width) pipeline = pipeline.resize({ width, withoutEnlargement: true });
-  if (copyright !== undefined || artist !== undefined) {
-    pipeline = pipeline.withExif({
-      IFD0: {
-        ...(copyright !== undefined && { Copyright: copyright }),
-        ...(artist !== undefined && { Artist: artist }),
-      },
-    });
-  }
+  pipeline = withRights(pipeline, rightsOf(facts, settings));
   const { webp: effort } = settings.effort;
   const strength = quality === undefined ? { lossless: true } : { quality, smartSubsample: true };
   const timing = { loop: facts.loop ?? 0, delay: [...(facts.delays ?? [])] };

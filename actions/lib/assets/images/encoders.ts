@@ -1,4 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
+import { writeXmp } from './files/index.ts';
 import type { ImageFacts } from './outcome.ts';
 import { keepsProfile, type Picture } from './pixels.ts';
 import type { ImageSettings, VariantFormat } from './settings.ts';
@@ -14,16 +15,26 @@ export interface EncodeSource {
 }
 
 export interface Rights {
-  copyright?: string;
-  artist?: string;
+  copyright: string | undefined;
+  artist: string | undefined;
 }
 
 export function rightsOf(facts: ImageFacts, { metadata }: ImageSettings): Rights {
-  if (metadata.keep === 'none') return {};
-  return {
-    ...(facts.copyright !== undefined && { copyright: facts.copyright }),
-    ...(facts.artist !== undefined && { artist: facts.artist }),
-  };
+  if (metadata.keep === 'none') return noRights;
+  return { copyright: facts.copyright, artist: facts.artist };
+}
+
+export const noRights: Rights = { copyright: undefined, artist: undefined };
+
+/** As EXIF, or as XMP where a letter is not ASCII: EXIF is written with such letters replaced. */
+export function withRights(pipeline: Sharp, { copyright, artist }: Rights): Sharp {
+  if (copyright === undefined && artist === undefined) return pipeline;
+  if (!/^[\x20-\x7e]*$/.test(`${copyright ?? ''}${artist ?? ''}`)) {
+    return pipeline.withXmp(writeXmp({ copyright, artist }));
+  }
+  return pipeline.withExif({
+    IFD0: { ...(copyright !== undefined && { Copyright: copyright }), ...(artist !== undefined && { Artist: artist }) },
+  });
 }
 
 export function fromPicture({ data, width, height, channels }: Picture, limits: ImageSettings['limits']): Sharp {
@@ -44,15 +55,7 @@ export function encode(
 ): Promise<Buffer> {
   let pipeline = source.pipeline();
   if (keepsProfile(facts)) pipeline = pipeline.keepIccProfile();
-  const { copyright, artist } = source.rights;
-  if (copyright !== undefined || artist !== undefined) {
-    pipeline = pipeline.withExif({
-      IFD0: {
-        ...(copyright !== undefined && { Copyright: copyright }),
-        ...(artist !== undefined && { Artist: artist }),
-      },
-    });
-  }
+  pipeline = withRights(pipeline, source.rights);
   switch (format) {
     case 'jpeg':
       return pipeline.jpeg({ ...jpegOptions, ...lossyOf(strength) }).toBuffer();

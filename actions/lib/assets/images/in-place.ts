@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
-import { rightsOf } from './encoders.ts';
+import { noRights, rightsOf, withRights } from './encoders.ts';
 import {
   isAppSegment,
   isExif,
@@ -73,7 +73,11 @@ async function shrinkJpeg(job: ImageJob): Promise<Shrunk> {
     return { inPlace: cleaned && { bytes: cleaned, score: 100, quality: undefined, encodes: 0 }, notes: [reason] };
   }
   const reference = await openReference(job, facts.width);
-  const encoded = await encodeAtTarget(job, { ...reference, source: { ...reference.source, rights: {} } }, 'jpeg');
+  const encoded = await encodeAtTarget(
+    job,
+    { ...reference, source: { ...reference.source, rights: noRights } },
+    'jpeg',
+  );
   const cleaned = cleanedJpeg(job);
   if (encoded) {
     const bytes = withSegments(encoded.bytes, await segmentsToKeep(job), encoded.score);
@@ -163,7 +167,8 @@ function losslessAttempts(job: ImageJob): (() => Promise<Buffer>)[] {
   const { webp: effort } = settings.effort;
   switch (facts.format) {
     case 'png': {
-      const options = { compressionLevel: 9, effort: 10 } as const;
+      // Not with sharp's `effort`: to name it is to ask for a palette, and so for fewer colours.
+      const options = { compressionLevel: 9 } as const;
       const plain = [true, false].map(
         adaptiveFiltering => () =>
           losslessPipeline(job)
@@ -173,7 +178,7 @@ function losslessAttempts(job: ImageJob): (() => Promise<Buffer>)[] {
       // Of up to 256 colours, which is verified: with more it would lose some.
       const palette = () =>
         losslessPipeline(job)
-          .png({ ...options, palette: true, quality: 100, dither: 0 })
+          .png({ ...options, palette: true, effort: 10, quality: 100, dither: 0 })
           .toBuffer();
       return facts.bitsPerChannel === 8 ? [...plain, palette] : plain;
     }
@@ -195,11 +200,7 @@ function losslessPipeline({ file, facts, settings }: ImageJob): Sharp {
   const space = facts.colours === 'grey' ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb';
   let prepared = pipeline.autoOrient().toColourspace(space);
   if (facts.profile === 'wide' || facts.profile === 'other') prepared = prepared.keepIccProfile();
-  const { copyright, artist } = rightsOf(facts, settings);
-  if (facts.format === 'gif' || (copyright === undefined && artist === undefined)) return prepared;
-  return prepared.withExif({
-    IFD0: { ...(copyright !== undefined && { Copyright: copyright }), ...(artist !== undefined && { Artist: artist }) },
-  });
+  return facts.format === 'gif' ? prepared : withRights(prepared, rightsOf(facts, settings));
 }
 
 /** Every frame, delay and repetition, and every visible pixel, at the depth of the original. */

@@ -12,10 +12,10 @@ import {
   pngFrames,
   readExif,
   readJpeg,
+  readXmp,
   sniff,
   suffixOf,
 } from './files/index.ts';
-import { readXmp } from './files/xmp.ts';
 import type { ImageFacts, ImageFormat } from './outcome.ts';
 import { damaged, Refusal } from './refusal.ts';
 import { type ImageSettings, imageSettingsSchema } from './settings.ts';

@@ -14,15 +14,10 @@ export class Refusal extends OpsError {
 
 /** What a decoder says, in one line and without its own prefixes, as a refusal. */
 export function damaged(path: string, thrown: unknown): Refusal {
-  const reason = (thrown instanceof Error ? thrown.message : String(thrown))
-    .split('\n')
-    .map(line => line.trim())
-    .filter(line => line !== '' && line !== 'stack overflow')
-    .at(0)
-    ?.slice(0, 160);
+  const reason = (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\s+/g, ' ').trim().slice(0, 160);
   return new Refusal(
     'IMAGE_DAMAGED',
-    `${path} cannot be decoded to its end: ${reason ?? 'its decoder does not say why'}`,
+    `${path} cannot be decoded to its end: ${reason || 'its decoder does not say why'}`,
     'Take the file from its source again; it was left as it is.',
     thrown,
   );

@@ -45,8 +45,8 @@ export function withoutPlaceAndTurn(block: Uint8Array, location: 'strip' | 'keep
 }
 
 export interface SmallExif {
-  copyright?: string;
-  artist?: string;
+  copyright: string | undefined;
+  artist: string | undefined;
   /** 1, upright, goes without saying. */
   orientation: number;
 }

@@ -16,6 +16,21 @@ export function readXmp(block: Uint8Array): XmpFacts {
   };
 }
 
+/** A packet that says only whose picture it is. */
+export function writeXmp({ copyright, artist }: { copyright: string | undefined; artist: string | undefined }): string {
+  const rights =
+    copyright === undefined
+      ? ''
+      : `<dc:rights><rdf:Alt><rdf:li xml:lang="x-default">${escaped(copyright)}</rdf:li></rdf:Alt></dc:rights>`;
+  const creator =
+    artist === undefined ? '' : `<dc:creator><rdf:Seq><rdf:li>${escaped(artist)}</rdf:li></rdf:Seq></dc:creator>`;
+  return (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">' +
+    `<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">${rights}${creator}</rdf:Description>` +
+    '</rdf:RDF></x:xmpmeta>'
+  );
+}
+
 function firstItem(text: string, element: string): string | undefined {
   const content = new RegExp(`<${element}[^>]*>(.*?)</${element}>`, 's').exec(text)?.[1];
   const item = /<rdf:li[^>]*>(.*?)<\/rdf:li>/s.exec(content ?? '')?.[1]?.trim();
@@ -26,4 +41,8 @@ const entities: Record<string, string> = { lt: '<', gt: '>', quot: '"', apos: "'
 
 function unescaped(text: string): string {
   return text.replace(/&(lt|gt|quot|apos|amp);/g, (_, name: string) => entities[name]!);
+}
+
+function escaped(text: string): string {
+  return text.replace(/[<>&"]/g, character => `&${Object.keys(entities).find(name => entities[name] === character)};`);
 }

@@ -13,10 +13,11 @@ export interface RgbPixels {
 export const smallestSide = 8;
 
 /**
- * A term of smaller weight moves a score by less than 0.01 even where its error is at its worst, so its maps are not
- * computed. That leaves one channel of three at full size.
+ * At the two largest scales a term of smaller weight moves a score by hundredths at most, so its maps are not computed.
+ * That leaves one channel of three at full size, and half of the work.
  */
-const negligibleWeight = 0.0025;
+const negligibleWeight = 0.001;
+const largeScales = 2;
 
 export interface MetricOptions {
   /** For tests: 0 computes every term. */
@@ -66,9 +67,11 @@ function plannedScales(width: number, height: number, negligible: number): Plann
     sizes.push({ width: Math.ceil(w / 2), height: Math.ceil(h / 2) });
   }
   return sizes.map((size, scale) => {
+    // In a small image the weights stand at other scales, and there is little work to save.
+    const least = sizes.length === scaleCount && scale < largeScales ? negligible : 0;
     const channels = channelNames.map((name, channel) => {
       const start = (channel * sizes.length + scale) * mapsPerScale;
-      const own = weights.slice(start, start + mapsPerScale).map(weight => (weight < negligible ? 0 : weight));
+      const own = weights.slice(start, start + mapsPerScale).map(weight => (weight < least ? 0 : weight));
       const isAny = (indices: readonly number[]) => indices.some(index => own[index]! > 0);
       return { name, weights: own, needsStructure: isAny([0, 3]), needsEdges: isAny([1, 2, 4, 5]) };
     });

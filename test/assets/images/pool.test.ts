@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import {
+  createImagePool,
+  type ImageOutcome,
+  imageSettingsSchema,
+  optimizeImage,
+} from '../../../actions/lib/assets/images/index.ts';
+import { createMemoryGate } from '../../../actions/lib/assets/images/memory-gate.ts';
+import { photo } from './pictures.ts';
+
+const settings = imageSettingsSchema.parse({ widths: [], formats: ['webp'], minSavingBytes: 1 });
+const signal = new AbortController().signal;
+
+describe('the pool of images', () => {
+  test('gives what one thread gives, in any order, and a refused image does not stop the others', async () => {
+    const files = await Promise.all(
+      [1, 2, 3, 4].map(async seed => ({
+        path: `${seed}.jpg`,
+        bytes: await photo(160, 120, seed).jpeg({ quality: 95 }).toBuffer(),
+      })),
+    );
+    files.splice(2, 0, { path: 'broken.jpg', bytes: files[0]!.bytes.subarray(0, 900) });
+    await using pool = createImagePool({ concurrency: 2 });
+    const pooled = await Promise.all(files.map(file => pool.optimize({ ...file, settings, signal })));
+    const alone: ImageOutcome[] = [];
+    for (const file of files) alone.push(await optimizeImage({ ...file, settings, signal }));
+    expect(pooled).toEqual(alone);
+    expect(pooled.map(({ kind }) => kind)).toEqual(['done', 'done', 'refused', 'done', 'done']);
+    const [first] = pooled;
+    expect(first?.kind === 'done' && Buffer.isBuffer(first.variants[0]?.bytes ?? first.inPlace?.bytes)).toBe(true);
+  });
+
+  test('ends what is cancelled with its reason, waiting or under way, and goes on with the rest', async () => {
+    const bytes = await photo(800, 600).png().toBuffer();
+    await using pool = createImagePool({ concurrency: 1 });
+    const cancel = new AbortController();
+    const reason = new Error('enough');
+    const underWay = pool.optimize({ path: 'a.png', bytes, settings, signal: cancel.signal });
+    const waiting = pool.optimize({ path: 'b.png', bytes, settings, signal: cancel.signal });
+    const other = pool.optimize({ path: 'c.jpg', bytes: bytes.subarray(0, 10), settings, signal });
+    cancel.abort(reason);
+    expect(await Promise.allSettled([underWay, waiting])).toEqual([
+      { status: 'rejected', reason },
+      { status: 'rejected', reason },
+    ]);
+    expect(await other).toMatchObject({ kind: 'refused' });
+    await expect(pool.optimize({ path: 'd.png', bytes, settings, signal: cancel.signal })).rejects.toBe(reason);
+  });
+
+  test('closed with work in it, it ends that work', async () => {
+    const bytes = await photo(800, 600).png().toBuffer();
+    const pool = createImagePool({ concurrency: 1 });
+    const underWay = expect(pool.optimize({ path: 'a.png', bytes, settings, signal })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    await pool[Symbol.asyncDispose]();
+    await underWay;
+  });
+});
+
+describe('the bound of memory', () => {
+  test('lets in as much as there is, in order, and what is larger than all of it alone', async () => {
+    const gate = createMemoryGate(100);
+    const events: string[] = [];
+    const take = (name: string, bytes: number) =>
+      gate.hold(bytes).then(release => {
+        events.push(name);
+        return release;
+      });
+    const releaseA = await take('a', 60);
+    const b = take('b', 60);
+    const c = take('c', 30);
+    const huge = take('huge', 1000);
+    await Promise.resolve();
+    expect(events).toEqual(['a']);
+    releaseA();
+    releaseA();
+    const [releaseB, releaseC] = [await b, await c];
+    expect(events).toEqual(['a', 'b', 'c']);
+    releaseB();
+    await Promise.resolve();
+    expect(events).toEqual(['a', 'b', 'c']);
+    releaseC();
+    (await huge)();
+    expect(events).toEqual(['a', 'b', 'c', 'huge']);
+  });
+});
