@@ -28,6 +28,7 @@ export {
   parseRollup,
   type Rollup,
   readCell,
+  rollupFile,
   rollupSchemaName,
   writeCell,
 } from './rollup.ts';
