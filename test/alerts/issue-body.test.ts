@@ -358,7 +358,6 @@ describe('runbooks', () => {
   const lib = join(import.meta.dirname, '../../actions/lib');
   /** The ids of checks that stand in the code as text: `id: 'drill.verdict'`, or the first argument of what makes one. */
   const inCode = [
-    // What is no check, but a kind of report, is known by its run.
     ...new Set(
       readdirSync(lib, { recursive: true, encoding: 'utf8' })
         .filter(path => path.endsWith('.ts') && !path.startsWith('alerts/runbooks') && !path.startsWith('config/'))
@@ -369,6 +368,7 @@ describe('runbooks', () => {
         ])
         .map(match => match[1]!),
     ),
+    // A name that stands for a kind of report, and not for a check, is known by its run.
   ].filter(id => Object.hasOwn(runbooks, id) || !Object.hasOwn(runbooks, `${id}.run`));
   const known = [...inCode, 'backup.database.destinations', 'backup.files.destinations'];
 

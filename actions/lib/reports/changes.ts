@@ -20,7 +20,7 @@ import {
   samplesOf,
   samplesPath,
 } from './samples.ts';
-import { emptySummary, formatSummary, parseSummary, type Summary, withReport } from './summary.ts';
+import { emptySummary, formatSummary, parseSummary, type Summary, withReport, withRollups } from './summary.ts';
 
 /** What is kept now; paths are relative to the reports folder, with `/`. */
 export interface Shelf {
@@ -71,7 +71,7 @@ export async function changedFiles(report: Report, shelf: Shelf): Promise<Map<st
   const files = new Map<string, string>();
   for (const [day, lines] of days) files.set(samplesPath(day), formatSamples(lines));
   for (const [name, rollup] of await closedDays(days, formerDay, openDay, shelf)) files.set(name, rollup);
-  files.set('summary.json', formatSummary(withReport(summary, report, openDay)));
+  files.set('summary.json', formatSummary(withReport(withRollups(summary, files.keys()), report, openDay)));
   const known = summary.latest.find(entry => entry.kind === report.kind);
   if (!known || known.id <= report.id) files.set(latestPath(report.kind), text);
   if (!isQuiet(report)) files.set(reportPath(report), text);
@@ -125,6 +125,13 @@ async function readSummary(shelf: Shelf, platform: string): Promise<Summary> {
   for (const { name } of await shelf.list('latest')) {
     const latest = reportSchema.safeParse(parseJson((await shelf.read(`latest/${name}`)) ?? ''));
     if (latest.success) remade = withReport(remade, latest.data, null);
+  }
+  for (const resolution of ['hourly', 'daily'] as const) {
+    const files = await names(shelf, `rollup/${resolution}`);
+    remade = withRollups(
+      remade,
+      files.map(name => `rollup/${resolution}/${name}`),
+    );
   }
   return { ...remade, openDay: await newestDay(shelf) };
 }

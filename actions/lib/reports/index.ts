@@ -29,6 +29,7 @@ export {
   parseRollup,
   type Rollup,
   readCell,
+  rollupFile,
   rollupSchemaName,
   writeCell,
 } from './rollup.ts';

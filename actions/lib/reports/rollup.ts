@@ -133,8 +133,8 @@ export function parseRollup(text: string, path: string): Rollup {
 }
 
 /**
- * Which file of its folder keeps a day: a file for each month (hourly) or year (daily). Where there are so many series
- * that one would grow too large, the span goes on in a file that is named by its first day, `2026-11-16.json`.
+ * Which file of its folder keeps a day: a file for each month (hourly) or year (daily). When it
+ * is full the span goes on in a file that is named by its first day, `2026-11-16.json`. The summary names them all.
  *
  * @param names of the files that are there
  */
@@ -146,8 +146,11 @@ export function rollupFile(resolution: Resolution, day: string, names: readonly 
   return starts.at(-1) ?? `${span}.json`;
 }
 
-/** Far enough below the limit of a file that a late report for an earlier day still finds room. */
-const fullBytes = 700 * 1024;
+/**
+ * Each day is written by sending its whole file again: this bounds what a day costs, in whatever year. And it is far enough
+ * below the limit of a file that a late report for an earlier day still finds room.
+ */
+const fullBytes = 128 * 1024;
 
 /**
  * Puts days into the files of one resolution; gives back each changed file by its name.

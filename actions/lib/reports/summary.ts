@@ -34,14 +34,19 @@ export const summarySchema = z.strictObject({
   status: statusSchema.describe('The gravest of the latest report of each kind'),
   updatedAt: z.iso.datetime().describe('When the newest report was finished; judge staleness by it'),
   openDay: z.iso.date().nullable().describe('The newest day with samples; rollups hold the days before it'),
+  rollups: z
+    .strictObject({ hourly: z.array(z.string()), daily: z.array(z.string()) })
+    .describe('The newest files of `rollup/hourly/` and `rollup/daily/`: a reader may not be able to list a folder'),
   latest: z.array(latestSchema).describe('The latest report of each kind, by kind'),
   history: z.record(z.string(), historySchema).describe('The latest runs, by kind'),
 });
 export type Summary = z.infer<typeof summarySchema>;
 type History = z.infer<typeof historySchema>;
 
-/** Two days of an hourly run. */
-const mostRuns = 48;
+/** Of each resolution; three years and more. */
+const mostRollups = 120;
+/** A day of an hourly run, half a year of a weekly one. All of it is sent with each report. */
+const mostRuns = 24;
 const mostFacts = 16;
 const mostChecks = 20;
 const longestText = 300;
@@ -54,6 +59,7 @@ export function emptySummary(platform: string): Summary {
     status: 'ok',
     updatedAt: new Date(0).toISOString(),
     openDay: null,
+    rollups: { hourly: [], daily: [] },
     latest: [],
     history: {},
   };
@@ -80,6 +86,22 @@ export function formatSummary({ latest, history, ...head }: Summary): string {
     `"history":{\n${kinds.join(',\n')}\n}`,
   ];
   return padded(`{\n${lines.join(',\n')}\n}`);
+}
+
+/** @param written paths that are there now; those of rollups, `rollup/hourly/2026-11.json`, are named in the summary */
+export function withRollups(summary: Summary, written: Iterable<string>): Summary {
+  const paths = [...written];
+  const of = (resolution: keyof Summary['rollups']) => {
+    const folder = `rollup/${resolution}/`;
+    const added = paths.filter(path => path.startsWith(folder)).map(path => path.slice(folder.length));
+    return [...new Set([...summary.rollups[resolution], ...added])].sort(compareFiles).slice(-mostRollups);
+  };
+  return { ...summary, rollups: { hourly: of('hourly'), daily: of('daily') } };
+}
+
+/** By the time they begin: `2026-11.json` before `2026-11-16.json`. */
+function compareFiles(a: string, b: string): number {
+  return compare(a.replace('.json', ''), b.replace('.json', ''));
 }
 
 /**
@@ -183,7 +205,7 @@ function capped(summary: Summary): Summary {
     const history = Object.entries(fitted.history).map(([kind, of]) => [kind, change(of)]);
     fitted = { ...fitted, history: Object.fromEntries(history) };
   };
-  for (const most of [24, 12]) {
+  for (const most of [16, 8]) {
     if (isTooLarge()) eachHistory(({ series, runs }) => ({ series, runs: runs.slice(-most) }));
   }
   if (isTooLarge())
