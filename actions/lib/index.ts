@@ -11,8 +11,12 @@ export {
   type AnalyzeData,
   type ApplyData,
   analyzeQueryPerformance,
+  type CleanupData,
   type ConnectionsData,
+  cleanDatabase,
   getConnectionPoolStatus,
+  type MaintainData,
+  maintainDatabase,
   optimizeDatabase,
 } from './database/index.ts';
 export { OpsError } from './errors/index.ts';

@@ -1,4 +1,17 @@
+export {
+  type ArchiveBatch,
+  type ArchivedRows,
+  type ArchiveManifest,
+  type ArchiveTarget,
+  archiveFolder,
+  archiveManifestSchema,
+  openArchiveBatch,
+  pinnedSettings,
+  writeArchiveDoc,
+  writeArchivedRows,
+} from './archives/index.ts';
 export { sourceDatabase } from './backup-database.ts';
+export { openDestinations } from './destinations.ts';
 export {
   type BackupData,
   type BackupInput,
@@ -22,6 +35,7 @@ export {
   verifyLevels,
   verifyOperation,
 } from './operations/verify.ts';
+export { recipientsOf } from './recipients.ts';
 export {
   type CopyOptions,
   type LocatedCopy,

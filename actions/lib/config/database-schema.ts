@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { databaseApplySchema } from './database-change-schema.ts';
+import { databaseApplySchema, databaseCleanupSchema, databaseMaintainSchema } from './database-change-schema.ts';
 import { declaredIndexSchema } from './database-indexes-schema.ts';
 import { durationSchema } from './duration.ts';
 
@@ -81,6 +81,8 @@ export const databaseSchema = z.strictObject({
   thresholds: thresholds.prefault({}),
   connections: connections.prefault({}),
   apply: databaseApplySchema.prefault({}),
+  cleanup: databaseCleanupSchema.prefault({}),
+  maintain: databaseMaintainSchema.prefault({}),
 });
 
 export type DatabaseConfig = z.output<typeof databaseSchema>;

@@ -2,7 +2,12 @@ export type { AlertsConfig } from './alerts-schema.ts';
 export type { AssetsConfig } from './assets-schema.ts';
 export { byteSize } from './byte-size.ts';
 export type { CdnConfig } from './cdn-schema.ts';
-export type { DatabaseApplyConfig } from './database-change-schema.ts';
+export type {
+  DatabaseApplyConfig,
+  DatabaseCleanupConfig,
+  DatabaseMaintainConfig,
+  RetentionRule,
+} from './database-change-schema.ts';
 export type { DeclaredIndexConfig } from './database-indexes-schema.ts';
 export type { DatabaseConfig } from './database-schema.ts';
 export { durationSchema, durationSeconds } from './duration.ts';

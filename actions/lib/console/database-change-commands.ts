@@ -1,4 +1,4 @@
-import { applyOperation } from '../database/index.ts';
+import { applyOperation, cleanupOperation, maintainOperation } from '../database/index.ts';
 import { runInTerminal } from '../run/index.ts';
 import { type Command, dryRun } from './command.ts';
 
@@ -26,5 +26,17 @@ export const databaseChangeCommands: readonly Command[] = [
         },
         terminal,
       ),
+  },
+  {
+    name: 'database cleanup',
+    help: 'Delete rows that are older than database.cleanup.rules keep them, archived first, in small batches',
+    options: { 'dry-run': dryRun },
+    run: (args, terminal) => runInTerminal(cleanupOperation, { dryRun: args.flag('dry-run') }, terminal),
+  },
+  {
+    name: 'database maintain',
+    help: 'ANALYZE where statistics are stale; advice on autovacuum and on settings for the size of the machine',
+    options: { 'dry-run': dryRun },
+    run: (args, terminal) => runInTerminal(maintainOperation, { dryRun: args.flag('dry-run') }, terminal),
   },
 ];

@@ -34,4 +34,46 @@ export const databaseChangeRunbooks: Runbooks = {
   }),
   'database.apply.run': () =>
     failedRun('A change of the indexes', 'npm run ops -- database apply --mend', 'database.yml'),
+  'database.cleanup.rule': () => ({
+    title: 'A retention rule was not followed',
+    meaning:
+      'Put off: locks or load kept it from going on, and what it had deleted until then is gone and archived. Failed: a trigger, a right or the archive stands in the way, and nothing of that batch was deleted.',
+    steps: [
+      'Read the message: it names the lock, the load or the error.',
+      'Repair it, or run the clean-up at another hour. Nothing has to be remembered: the next run goes on with what is still too old.',
+    ],
+    commands: ['npm run ops -- database cleanup --dry-run', 'npm run ops -- database cleanup'],
+  }),
+  'database.cleanup.vacuum': () => ({
+    title: 'A table was not vacuumed after its rows were deleted',
+    meaning: 'Its pages stay full of dead rows, and its statistics old, until autovacuum comes to it.',
+    steps: [
+      'Give the role the right that the message names (from 17 on: MAINTAIN), or let the owner run VACUUM (ANALYZE).',
+    ],
+    commands: [],
+  }),
+  'database.cleanup.indexes': () => ({
+    title: 'Retention rules read whole tables',
+    meaning:
+      'Without an index on the column of a rule, or on a foreign key to its table, each run reads all of a table.',
+    steps: ['Build the index with the statement in the message; CONCURRENTLY keeps nobody from working.'],
+    commands: [],
+  }),
+  'database.cleanup.run': () => failedRun('The clean-up', 'npm run ops -- database cleanup --dry-run', undefined),
+  'database.maintain.statistics': () => ({
+    title: 'Statistics could not be brought up to date',
+    meaning: 'The planner goes by old counts of these tables, and may choose plans that are many times slower.',
+    steps: [
+      'Read the message: a lock that was not given is tried again by the next run; a right must be granted by the owner.',
+    ],
+    commands: ['npm run ops -- database maintain'],
+  }),
+  'database.maintain.autovacuum': () => ({
+    title: 'Autovacuum is switched off',
+    meaning:
+      'Dead rows are never cleared away, statistics grow old, and in the end the server stops for want of transaction ids.',
+    steps: ['Switch it on again with the statement in the message.'],
+    commands: ['npm run ops -- database maintain --dry-run'],
+  }),
+  'database.maintain.run': () => failedRun('Maintenance', 'npm run ops -- database maintain --dry-run', undefined),
 };

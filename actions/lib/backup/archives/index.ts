@@ -1,0 +1,11 @@
+export { pinnedSettings } from '../database/copy-statement.ts';
+export {
+  type ArchiveBatch,
+  type ArchiveManifest,
+  type ArchiveTarget,
+  archiveManifestSchema,
+  openArchiveBatch,
+} from './batch.ts';
+export { archiveFolder } from './keys.ts';
+export { writeArchiveDoc } from './restore-doc.ts';
+export { type ArchivedRows, writeArchivedRows } from './rows.ts';

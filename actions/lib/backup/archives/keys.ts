@@ -1,0 +1,14 @@
+/**
+ * Where archived rows lie in a destination. Retention of backup sets never looks below `archives/`.
+ *
+ *     archives/<id>/RESTORE.md                     how to put rows back with stock tools
+ *     archives/<id>/000001.sql.zst[.age]           the rows of one batch, as a script
+ *     archives/<id>/000001.manifest.json           written last, before the rows are deleted
+ */
+const number = (batch: number) => String(batch).padStart(6, '0');
+
+export const archiveFolder = (id: string) => `archives/${id}/`;
+export const archivePartKey = (id: string, batch: number, isEncrypted: boolean) =>
+  `${archiveFolder(id)}${number(batch)}.sql.zst${isEncrypted ? '.age' : ''}`;
+export const archiveManifestKey = (id: string, batch: number) => `${archiveFolder(id)}${number(batch)}.manifest.json`;
+export const archiveDocKey = (id: string) => `${archiveFolder(id)}RESTORE.md`;

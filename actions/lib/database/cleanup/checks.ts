@@ -1,0 +1,80 @@
+import { formatCount } from '../../log/index.ts';
+import type { Check } from '../../reports/index.ts';
+import type { CleanupData, RuleOutcome } from './outcome.ts';
+
+export function checksOf({ rules, vacuumed, warnings, database }: CleanupData): Check[] {
+  const failed = vacuumed.filter(each => each.status === 'failed');
+  return [
+    ...rules.map(ruleCheck),
+    {
+      id: 'database.cleanup.vacuum',
+      target: database,
+      status: failed.length > 0 ? 'warning' : 'ok',
+      value: failed.length,
+      threshold: 0,
+      unit: 'tables',
+      message:
+        failed.length === 0
+          ? 'Every table that lost a good share of its rows was vacuumed'
+          : failed.map(({ table, message }) => `${table} was not vacuumed: ${message}`).join('; '),
+    },
+    {
+      id: 'database.cleanup.indexes',
+      target: database,
+      status: warnings.length > 0 ? 'warning' : 'ok',
+      value: warnings.length,
+      threshold: 0,
+      unit: 'indexes',
+      message:
+        warnings.length === 0
+          ? 'The columns of all rules have an index, where one is worth it'
+          : warnings.map(({ table, message, statement }) => `${table}: ${message}. ${statement}`).join(' '),
+    },
+  ];
+}
+
+function ruleCheck(rule: RuleOutcome): Check {
+  return {
+    id: 'database.cleanup.rule',
+    target: rule.table,
+    status: rule.status === 'failed' ? 'critical' : rule.status === 'put off' ? 'warning' : 'ok',
+    value: rule.deletedRows,
+    threshold: null,
+    unit: 'rows',
+    message: ruleMessage(rule),
+  };
+}
+
+/** What was done (or would be), what stays and why. */
+export function ruleMessage(rule: RuleOutcome): string {
+  const { status, message, planned, left } = rule;
+  const stays = left ?? planned;
+  const kept = [
+    ...(left && left.deletable !== 0 ? [`${counted(left.deletable, planned.most)} are left for the next run`] : []),
+    ...(stays.referenced !== 0
+      ? [`${counted(stays.referenced, planned.most)} stay, since other rows refer to them`]
+      : []),
+  ];
+  const what =
+    status === 'planned'
+      ? `${counted(planned.deletable, planned.most)} would be deleted${cascades(rule)}`
+      : `${formatCount(rule.deletedRows)} rows deleted${rule.cascadedRows > 0 ? `, and ${formatCount(rule.cascadedRows)} with them by CASCADE` : ''}`;
+  const how = status === 'failed' || status === 'put off' ? `${status}: ${message}; ` : '';
+  const why = status === 'limit' ? [message] : [];
+  return `${rule.table}: ${how}${[what, ...kept, ...why].join('; ')}`;
+}
+
+function cascades({ planned }: RuleOutcome): string {
+  const found = planned.cascades.filter(each => each.rows !== 0);
+  const list = found.map(({ table, rows }) => `${counted(rows, planned.most)} of ${table}`);
+  const changes =
+    planned.changes.length > 0 ? `; ${planned.changes.join(', ')} would be set to NULL or the default` : '';
+  return `${list.length > 0 ? `, with ${list.join(', ')} by CASCADE` : ''}${changes}`;
+}
+
+function counted(rows: number | null, most: number): string {
+  if (rows === null) return 'an unknown number of rows (counting took too long)';
+  return rows >= most
+    ? `more than ${formatCount(most - 1)} rows`
+    : `${formatCount(rows)} ${rows === 1 ? 'row' : 'rows'}`;
+}
