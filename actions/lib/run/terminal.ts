@@ -48,7 +48,13 @@ export async function runInTerminal<Input, Data>(
 }
 
 /** Of these the password is secret, and the rest helps a person; every other secret variable is one as a whole. */
-const urlVariables: ReadonlySet<string> = new Set(['DATABASE_URL', 'BACKUP_FTP_URL', 'RESTORE_DATABASE_URL']);
+const urlVariables: ReadonlySet<string> = new Set([
+  'DATABASE_URL',
+  'BACKUP_FTP_URL',
+  'RESTORE_DATABASE_URL',
+  'ADVISE_COPY_URL',
+  'PGBOUNCER_ADMIN_URL',
+]);
 
 /** Every secret variable of the product is known to the redaction before anything else happens. */
 export function addSecrets(secrets: Secrets, env: Environment): void {

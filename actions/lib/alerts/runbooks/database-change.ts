@@ -50,14 +50,14 @@ export const databaseChangeRunbooks: Runbooks = {
     steps: [
       'Give the role the right that the message names (from 17 on: MAINTAIN), or let the owner run VACUUM (ANALYZE).',
     ],
-    commands: [],
+    commands: ['npm run ops -- database maintain --dry-run'],
   }),
   'database.cleanup.indexes': () => ({
     title: 'Retention rules read whole tables',
     meaning:
       'Without an index on the column of a rule, or on a foreign key to its table, each run reads all of a table.',
     steps: ['Build the index with the statement in the message; CONCURRENTLY keeps nobody from working.'],
-    commands: [],
+    commands: ['npm run ops -- database cleanup --dry-run'],
   }),
   'database.cleanup.run': () => failedRun('The clean-up', 'npm run ops -- database cleanup --dry-run', undefined),
   'database.maintain.statistics': () => ({
