@@ -202,7 +202,7 @@ describe('a statement', () => {
         statements: [
           await provable(
             `select count(*) from generate_series(1, $1) g where exists (select from orders o where o.customer_id = 10000 + g)`,
-            [['2000']],
+            [['20000']],
           ),
         ],
         settings: {
