@@ -118,6 +118,16 @@ describe('optimize', () => {
     await using tree = await Tree.open();
     await expect(optimize(tree, { inPlace: false })).rejects.toMatchObject({ code: 'USAGE', exitCode: 2 });
   });
+
+  test('of globs that match nothing is an error, not a green check', async () => {
+    await using tree = await Tree.open();
+    const misspelt = { globs: ['publik/**'], shard: undefined };
+    await expect(assetsCheckOperation.execute(misspelt, tree.context())).rejects.toMatchObject({
+      code: 'ASSETS_NONE',
+      exitCode: 2,
+      message: 'No file here matches publik/**',
+    });
+  });
 });
 
 describe('the cache', () => {

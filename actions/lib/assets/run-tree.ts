@@ -1,6 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { OpsContext } from '../context/index.ts';
+import { OpsError } from '../errors/index.ts';
 import { type Applied, type ApplyOptions, applyResult } from './apply.ts';
 import { needsWholeTree, type Weighed } from './budgets.ts';
 import { openCache } from './cache/index.ts';
@@ -42,13 +43,16 @@ export interface TreeRun {
  * Every file of a tree that globs name, looked at and, when it is to be, written. What is wrong with one file is in its
  * result.
  *
- * @throws OpsError `ASSETS_PATH`, `ASSETS_ROOT`, `ASSETS_CACHE`
+ * @throws OpsError `ASSETS_PATH`, `ASSETS_ROOT`, `ASSETS_CACHE`, `ASSETS_NONE` (exit 2) when named globs match nothing
  */
 export async function runTree(input: TreeInput, context: OpsContext): Promise<TreeRun> {
   const { config, log, signal, now, cwd } = context;
   const { assets } = config;
   const root = await realpath(cwd);
-  const listed = chosen(await listTree(root, includeOf(input, context), excludeOf(context, input)), input);
+  const all = await listTree(root, includeOf(input, context), excludeOf(context, input));
+  // A misspelt glob would be a check that never finds anything.
+  if (input.globs.length > 0 && !input.only && all.paths.length + all.refused.length === 0) throw noFile(input.globs);
+  const listed = chosen(all, input);
   const cache = await openCache({ folder: resolve(cwd, assets.cache.path), keepDays: assets.cache.keepDays, now });
   const settings = settingsFor(input.mode, assets);
   const run = emptyRun();
@@ -83,6 +87,13 @@ export async function runTree(input: TreeInput, context: OpsContext): Promise<Tr
   run.weighed = await weigh(run.results, { isReplaced, isPart: input.shard !== undefined }, context, root);
   for (const { path, left } of run.results) if (left) log.debug(`${path}: ${left.reason}`, { code: left.code });
   return run;
+}
+
+function noFile(globs: readonly string[]): OpsError {
+  return new OpsError('ASSETS_NONE', `No file here matches ${globs.join(' ')}`, {
+    hint: 'Globs are relative to the working directory; put quotes around them, so that the shell leaves them alone.',
+    exit: 'usage',
+  });
 }
 
 function includeOf({ globs }: TreeInput, { config }: OpsContext): readonly string[] {
