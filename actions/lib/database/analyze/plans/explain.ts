@@ -1,6 +1,7 @@
 import type { Node } from 'libpg-query';
 import { deparse } from 'pgsql-deparser';
 import { OpsError, toOpsError } from '../../../errors/index.ts';
+import { quoteIdent } from '../../../postgres/index.ts';
 import { type Catalog, readCatalog, readStatistics } from '../../catalog/index.ts';
 import type { DatabaseSession } from '../../session/index.ts';
 import {
@@ -15,6 +16,7 @@ import {
   writesRows,
 } from '../../statements/index.ts';
 import type { MeasuredStatement } from '../../workload/index.ts';
+import { systemSchema } from '../facts/relations.ts';
 import { readSearchPaths } from './search-paths.ts';
 
 export type ExplainedStatement =
@@ -34,6 +36,7 @@ export async function explainStatements(
 ): Promise<ExplainedStatement[]> {
   const paths = await readSearchPaths(session);
   let catalog: Catalog | undefined;
+  let hidden: string[] | undefined;
   const explained: ExplainedStatement[] = [];
   for (const statement of statements) {
     const { fingerprint } = statement;
@@ -59,10 +62,25 @@ export async function explainStatements(
     } catch (thrown) {
       const error = toOpsError(thrown);
       if (['PG_LOST', 'CANCELLED', 'INTERNAL'].includes(error.code)) throw error;
-      explained.push({ fingerprint, problem: reasonOf(error) });
+      hidden ??= await hiddenSchemas(session);
+      explained.push({ fingerprint, problem: withHidden(reasonOf(error), hidden) });
     }
   }
   return explained;
+}
+
+/** Schemas that this role may not look into: the server passes over them, and says that what is in them is not there. */
+async function hiddenSchemas(session: DatabaseSession): Promise<string[]> {
+  const rows = await session.rows<{ name: string }>(
+    `select nspname as name from pg_catalog.pg_namespace
+      where not ${systemSchema('nspname')} and not has_schema_privilege(oid, 'usage') order by nspname limit 200`,
+  );
+  return rows.map(({ name }) => name);
+}
+
+function withHidden(reason: string, hidden: readonly string[]): string {
+  if (hidden.length === 0 || !/does not exist/.test(reason)) return reason;
+  return `${reason}; or permission denied: this role may not use the schema ${hidden.map(quoteIdent).join(', ')}`;
 }
 
 async function withValues(
