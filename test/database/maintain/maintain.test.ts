@@ -27,6 +27,8 @@ describe('ANALYZE on a real server', () => {
     const target = await database(`${filled} create table fresh as select generate_series(1, 5000) as n; analyze fresh;
       create table few (n int); analyze few; insert into few values (1);
       create table whole (n int) partition by range (n); create table whole_1 partition of whole for values from (0) to (9);`);
+    // By itself: rows of the same transaction are counted as changed after it.
+    await world.query(target, 'analyze fresh');
     const planned = await maintain(target, {}, true);
     expect(planned.isDryRun).toBe(true);
     expect(planned.data.analyzed.map(each => [each.table, each.status])).toEqual(
@@ -73,7 +75,8 @@ describe('ANALYZE on a real server', () => {
       expect.objectContaining({
         table: 'public.t',
         status: 'failed',
-        message: expect.stringContaining('permission denied'),
+        // 15 says only the owner can analyze it, later ones that permission is denied.
+        message: expect.stringMatching(/only table or database owner|permission denied/),
       }),
     ]);
   });
