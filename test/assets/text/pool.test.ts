@@ -89,7 +89,9 @@ test('made once, nothing changes any more: never larger, and the second time the
         const list = snippets[kind];
         const text = picks.map(pick => list[pick % list.length]).join('\n');
         const first = await optimizeText(job(`a.${kind}`, kind, text).file);
-        expect(first.status).not.toBe('left');
+        // What would leave an empty file is left as it is: only comments that nobody needs.
+        const isOnlyComments = text.split('\n').every(line => /^(\/\/|<!-- )/.test(line));
+        if (!isOnlyComments) expect(first.status).not.toBe('left');
         if (first.status !== 'smaller') return;
         expect(first.bytes.length).toBeLessThan(Buffer.byteLength(text));
         expect(
