@@ -130,8 +130,8 @@ function soleColumn(expression: string, table: CatalogTable): string | undefined
 }
 
 /**
- * What a value is taken apart into, and how many bytes each piece takes in its list of rows: measured on text, tags and
- * documents of 0.1 to 2 million rows. Lists are delta-coded, so a piece in many rows takes one to two bytes a row.
+ * What a value is taken apart into, and how many bytes each piece takes in its list of rows: an estimate, low for full text.
+ * Lists are delta-coded, so a piece in many rows takes one to two bytes a row. The proof states the real size.
  */
 function ginBytes(definition: IndexDefinition, table: CatalogTable, statistics: Statistics, rows: number): number {
   let bytes = 0;

@@ -11,8 +11,8 @@ export interface TableWrites {
 }
 
 /**
- * Milliseconds to keep one more entry, warm and without contention: measured with 1 to 4 further indexes on a table of a
- * million rows. A GIN entry is many keys, gathered in its pending list; BRIN touches its range only when that grows.
+ * Milliseconds to keep one more entry, warm and without contention: estimates that only rank candidates; the proof measures what
+ * writes really cost. A GIN entry is many keys, gathered in its pending list; BRIN touches its range only when that grows.
  */
 const entryMs = { btree: 0.006, gin: 0.045, gist: 0.03, brin: 0.0005 };
 
