@@ -3,6 +3,7 @@ import type { CdnConfig } from '../../config/index.ts';
 import { OpsError } from '../../errors/index.ts';
 import type { Progress } from '../../log/index.ts';
 import { browserHeaders, exchange, type HttpAnswer, sha256 } from '../http.ts';
+import { together } from '../together.ts';
 import { ageOf, cacheState } from '../verify/cache-state.ts';
 import { originUrl } from '../verify/origin.ts';
 import { pageReferences, styleReferences } from './references.ts';
@@ -28,7 +29,7 @@ export interface Gathered {
   leftOut: number;
 }
 
-const together = 6;
+const atOnce = 6;
 
 /** Looks at pages, at what they and their style sheets load, and at one path per host that does not exist. */
 export async function gather(options: GatherOptions): Promise<Gathered> {
@@ -76,22 +77,18 @@ async function each(
     `looking at ${kind === 'page' ? 'pages' : kind === 'asset' ? 'assets' : 'missing files'}`,
     urls.length,
   );
-  const queue = [...urls];
-  const worker = async () => {
-    for (let url = queue.shift(); url !== undefined; url = queue.shift()) {
-      try {
-        const { facts, body } = await factsOf(url, kind, options);
-        gathered.facts.push(facts);
-        bodies.push({ url, body });
-      } catch (thrown) {
-        options.signal.throwIfAborted();
-        if (!(thrown instanceof OpsError)) throw thrown;
-        gathered.unreachable.push({ url, reason: thrown.message });
-      }
-      task.advance(1);
+  await together(urls, atOnce, async url => {
+    try {
+      const { facts, body } = await factsOf(url, kind, options);
+      gathered.facts.push(facts);
+      bodies.push({ url, body });
+    } catch (thrown) {
+      options.signal.throwIfAborted();
+      if (!(thrown instanceof OpsError)) throw thrown;
+      gathered.unreachable.push({ url, reason: thrown.message });
     }
-  };
-  await Promise.all(Array.from({ length: together }, worker));
+    task.advance(1);
+  });
   task.done();
   return bodies;
 }

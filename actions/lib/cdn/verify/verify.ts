@@ -3,6 +3,7 @@ import type { CdnConfig } from '../../config/index.ts';
 import { OpsError } from '../../errors/index.ts';
 import type { Progress } from '../../log/index.ts';
 import type { SiteManifest } from '../manifest.ts';
+import { together } from '../together.ts';
 import { type Freshness, judgeFreshness, type Seen } from './judge.ts';
 import { look } from './look.ts';
 import { expectedOf } from './origin.ts';
@@ -25,7 +26,7 @@ export interface VerifiedUrl {
   seconds: number;
 }
 
-const together = 4;
+const atOnce = 4;
 const firstPollMs = 250;
 const longestPollMs = 5_000;
 
@@ -33,15 +34,10 @@ const longestPollMs = 5_000;
 export async function verifyUrls(urls: readonly string[], options: VerifyOptions): Promise<VerifiedUrl[]> {
   const task = options.progress.start('verifying', urls.length);
   const verified: VerifiedUrl[] = [];
-  const queue = [...urls.entries()];
-  const worker = async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      const [index, url] = next;
-      verified[index] = await verifyUrl(url, options);
-      task.advance(1);
-    }
-  };
-  await Promise.all(Array.from({ length: together }, worker));
+  await together(urls, atOnce, async (url, index) => {
+    verified[index] = await verifyUrl(url, options);
+    task.advance(1);
+  });
   task.done();
   return verified;
 }
