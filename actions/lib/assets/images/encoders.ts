@@ -1,8 +1,8 @@
 import sharp, { type Sharp } from 'sharp';
+import type { ImageSettings, VariantFormat } from '../../config/index.ts';
 import { writeXmp } from './files/index.ts';
 import type { ImageFacts } from './outcome.ts';
 import { keepsProfile, type Picture } from './pixels.ts';
-import type { ImageSettings, VariantFormat } from './settings.ts';
 
 /** How strongly, and how. `lossless` has no quality. */
 export type Strength = { kind: 'lossy'; quality: number; chroma?: '4:2:0' | '4:4:4' } | { kind: 'lossless' };

@@ -1,3 +1,10 @@
+export {
+  type ImageSettings,
+  type ImageSettingsInput,
+  imageSettingsSchema,
+  type VariantFormat,
+  variantFormats,
+} from '../../config/index.ts';
 export { type ImageFile, inspectImage, readImage } from './inspect.ts';
 export { type ImageRequest, optimizeImage } from './optimize.ts';
 export type {
@@ -13,12 +20,5 @@ export type {
 } from './outcome.ts';
 export { createImagePool, type ImagePool, type ImagePoolOptions, type PooledRequest } from './pool.ts';
 export { Refusal } from './refusal.ts';
-export {
-  type ImageSettings,
-  type ImageSettingsInput,
-  imageSettingsSchema,
-  type VariantFormat,
-  variantFormats,
-} from './settings.ts';
 export { type RgbPixels, ssimulacra2 } from './ssimulacra2/index.ts';
 export { imageToolVersion } from './version.ts';

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import sharp from 'sharp';
+import { type ImageSettings, imageSettingsSchema } from '../../config/index.ts';
 import {
   classifyProfile,
   estimateQuality,
@@ -18,7 +19,6 @@ import {
 } from './files/index.ts';
 import type { ImageFacts, ImageFormat } from './outcome.ts';
 import { damaged, Refusal } from './refusal.ts';
-import { type ImageSettings, imageSettingsSchema } from './settings.ts';
 
 export interface ImageFile {
   /** For messages, and for its suffix. */

@@ -1,10 +1,10 @@
+import type { ImageSettings } from '../../config/index.ts';
 import { shrinkInPlace } from './in-place.ts';
 import { type ImageFile, inspectImage } from './inspect.ts';
 import { type MemoryGate, openGate } from './memory-gate.ts';
 import type { ImageFacts, ImageOutcome } from './outcome.ts';
 import type { ImageJob } from './reference.ts';
 import { Refusal } from './refusal.ts';
-import type { ImageSettings } from './settings.ts';
 import { makeVariants } from './variants.ts';
 
 export interface ImageRequest {

@@ -1,4 +1,4 @@
-import type { VariantFormat } from './settings.ts';
+import type { VariantFormat } from '../../config/index.ts';
 
 export type ImageFormat = 'jpeg' | 'png' | 'gif' | 'webp' | 'avif' | 'svg';
 

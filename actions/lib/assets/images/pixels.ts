@@ -1,8 +1,8 @@
 import sharp, { type Sharp } from 'sharp';
+import type { ImageSettings } from '../../config/index.ts';
 import type { ImageFile } from './inspect.ts';
 import type { ImageFacts } from './outcome.ts';
 import { damaged, Refusal } from './refusal.ts';
-import type { ImageSettings } from './settings.ts';
 import { type RgbPixels, smallestSide, ssimulacra2 } from './ssimulacra2/index.ts';
 
 /** Decoded, upright, 8 bits a channel, rows packed. One channel is grey, two grey and alpha, four RGB and alpha. */

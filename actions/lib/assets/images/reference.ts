@@ -1,4 +1,5 @@
 import type { Sharp } from 'sharp';
+import type { ImageSettings, VariantFormat } from '../../config/index.ts';
 import {
   type EncodeSource,
   encode,
@@ -24,7 +25,6 @@ import {
   upright,
 } from './pixels.ts';
 import { searchQuality } from './search.ts';
-import type { ImageSettings, VariantFormat } from './settings.ts';
 
 /** One job: an image, what is known of it, and what is wanted. */
 export interface ImageJob {

@@ -1,8 +1,8 @@
+import type { VariantFormat } from '../../config/index.ts';
 import { animatedVariants } from './animated.ts';
 import { holding } from './memory-gate.ts';
 import type { ImageVariant } from './outcome.ts';
 import { type Encoded, encodeAtTarget, type ImageJob, openReference } from './reference.ts';
-import type { VariantFormat } from './settings.ts';
 import { type Made, plannedWidths, worthwhile } from './worth.ts';
 
 /** Measured at the peak, which is AVIF's. */

@@ -1,5 +1,5 @@
+import type { ImageSettings, VariantFormat } from '../../config/index.ts';
 import type { ImageVariant } from './outcome.ts';
-import type { ImageSettings, VariantFormat } from './settings.ts';
 
 export interface Made {
   variants: ImageVariant[];
