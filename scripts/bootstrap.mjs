@@ -48,6 +48,7 @@ const commands = {
   bench: { script: 'scripts/bench/index.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },
   build: { script: 'scripts/build.ts', needs: [] },
   check: { script: 'scripts/check.ts', needs: [] },
+  release: { script: 'scripts/release.ts', needs: ['git'] },
   services: { script: 'scripts/services.ts', needs: ['postgres', 'ftp', 's3'] },
 };
 

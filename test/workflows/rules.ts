@@ -5,6 +5,7 @@ export function breaches(text: string): string[] {
   const workflow = parse(text) as Workflow;
   const lines = text.split('\n');
   return [
+    ...triggerBreaches(workflow),
     ...permissionBreaches(workflow, lines),
     ...pinBreaches(lines),
     ...runBreaches(workflow),
@@ -45,6 +46,11 @@ interface Concurrency {
   'cancel-in-progress'?: boolean;
 }
 
+/** It runs with the rights of this repository on what a stranger proposes: a `workflow_run` after an unprivileged job instead. */
+function triggerBreaches({ on }: Workflow): string[] {
+  return JSON.stringify(on ?? '').includes('"pull_request_target"') ? ['runs on pull_request_target'] : [];
+}
+
 function permissionBreaches(workflow: Workflow, lines: readonly string[]): string[] {
   const found: string[] = [];
   const top = workflow.permissions;
@@ -73,10 +79,10 @@ function pinBreaches(lines: readonly string[]): string[] {
     .map(line => `not pinned by a full SHA with its version beside it: ${line.trim()}`);
 }
 
-/** An expression is put into the script before the shell reads it: what a person typed would be run. */
+/** An expression is put into the script before the shell (or github-script) reads it: what a person typed would be run. */
 function runBreaches(workflow: Workflow): string[] {
   return steps(workflow)
-    .filter(({ step }) => step.run?.includes('${{'))
+    .filter(({ step }) => step.run?.includes('${{') || String(step.with?.script ?? '').includes('${{'))
     .map(({ at }) => `${at}: an expression inside run`);
 }
 
@@ -121,7 +127,8 @@ function concurrencyBreaches(workflow: Workflow): string[] {
   return Object.entries(workflow.jobs).flatMap(([name, job]) => {
     const concurrency = job.concurrency ?? workflow.concurrency;
     if (!concurrency?.group) return [`${name}: no concurrency group`];
-    if (!holdsSecrets) return [];
+    const writes = Object.values(job.permissions ?? {}).includes('write');
+    if (!holdsSecrets && !writes) return [];
     return [
       ...(concurrency.queue === 'max' ? [] : [`${name}: no queue: max`]),
       ...(concurrency['cancel-in-progress'] ? [`${name}: cancels a run in progress`] : []),

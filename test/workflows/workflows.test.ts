@@ -17,7 +17,9 @@ describe('every workflow', () => {
   });
 
   test('that the design names so far is there', () => {
-    expect(names).toEqual(expect.arrayContaining(['backup.yml', 'ci.yml', 'drill.yml', 'restore.yml']));
+    expect(names).toEqual(
+      expect.arrayContaining(['backup.yml', 'ci.yml', 'drill.yml', 'release.yml', 'restore.yml', 'watchdog.yml']),
+    );
   });
 
   test.each(names)('%s is one that GitHub accepts', async name => {
@@ -111,9 +113,22 @@ jobs:
       'outside the env of a step',
     ],
     ['the private key outside the environment', '    environment: recovery\n', '', 'outside the environment recovery'],
+    [
+      'an expression inside a script',
+      'npm test',
+      `npm test\n      - uses: actions/github-script@${sha} # v9.0.0\n        with:\n          script: log("${expression('inputs.set')}")`,
+      'an expression inside run',
+    ],
+    ['strangers with rights', 'on: workflow_dispatch', 'on: [push, pull_request_target]', 'pull_request_target'],
     ['no timeout', '    timeout-minutes: 5\n', '', 'no timeout-minutes'],
     ['no concurrency', 'concurrency:\n  group: work\n  queue: max\n', '', 'no concurrency group'],
     ['a queue that drops runs', '  queue: max\n', '', 'no queue: max'],
+    [
+      'a queue that drops runs of a job that writes without secrets',
+      '  queue: max\njobs:\n  work:',
+      'jobs:\n  more:\n    runs-on: x\n    timeout-minutes: 5\n    permissions:\n      contents: write # commit\n  work:',
+      'more: no queue: max',
+    ],
     ['a run that is cancelled half-way', '  queue: max', '  cancel-in-progress: true', 'cancels a run in progress'],
     ['a checkout that keeps the token', '        with:\n          persist-credentials: false\n', '', 'keeps the token'],
   ])('%s', (_title, from, to, expected) => {
