@@ -1,10 +1,10 @@
 import { brotliCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AuditData } from '../../actions/lib/cdn/index.ts';
+import { folderWith, ops, report } from '../console/run.ts';
 import { type Origin, startOrigin } from '../services/origin.ts';
 import { requireService } from '../services/requirements.ts';
 import { startVarnish, type Varnish } from '../services/varnish.ts';
-import { folderWith, ops, report } from './run.ts';
 
 const text = '/* a style sheet that is long enough to be worth compressing */\n'.repeat(40);
 const br = (body: string, type: string, cache: string) => ({

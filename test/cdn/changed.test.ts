@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createCdnService } from '../../actions/lib/cdn/index.ts';
+import { ops } from '../console/run.ts';
+import { startOrigin } from '../services/origin.ts';
 import { run } from '../services/processes.ts';
-import { ops } from './run.ts';
 
 const env = { CDN_URL: 'https://shop.example.org', CDN_PURGE_URL: 'http://127.0.0.1:9' };
 const sha = (digit: string) => digit.repeat(64);
@@ -162,6 +163,22 @@ describe('as a library and on the command line', () => {
         'org,',
       ),
     );
+  });
+
+  it('ops cdn config --check asks every zone and origin; one that does not answer is not known', async () => {
+    const origin = await startOrigin({ '/': { body: 'well' } });
+    try {
+      const well = await ops(['cdn', 'config', '--check'], { CDN_URL: origin.url });
+      expect([well.exitCode, well.stdout]).toEqual([0, expect.stringContaining(`ok: ${origin.url} answers HTTP 200`)]);
+      const gone = await ops(['cdn', 'config', '--check'], {
+        CDN_URL: origin.url,
+        CDN_ORIGIN_URL: 'http://127.0.0.1:9',
+      });
+      expect(gone.exitCode).toBe(3);
+      expect(gone.stdout).toContain('NOT KNOWN: 127.0.0.1:9 refused the connection');
+    } finally {
+      await origin.stop();
+    }
   });
 
   it.each([

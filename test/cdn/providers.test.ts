@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PurgeData } from '../../actions/lib/cdn/index.ts';
+import { folderWith, ops, report } from '../console/run.ts';
 import {
   type AzureApiCall,
   azureIds,
@@ -17,7 +18,6 @@ import {
   startCloudFrontApi,
   startCloudflareApi,
 } from '../services/cdn-apis.ts';
-import { folderWith, ops, report } from './run.ts';
 
 const site = 'https://shop.example.org';
 

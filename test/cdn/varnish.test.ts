@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PurgeData } from '../../actions/lib/cdn/index.ts';
+import { folderWith, ops, report } from '../console/run.ts';
 import { type Origin, startOrigin } from '../services/origin.ts';
 import { requireService } from '../services/requirements.ts';
 import { startVarnish, type Varnish } from '../services/varnish.ts';
-import { folderWith, ops, report } from './run.ts';
 
 const kept = { 'cache-control': 'public, max-age=3600', 'content-type': 'text/css' };
 
