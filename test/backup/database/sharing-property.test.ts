@@ -26,9 +26,10 @@ test('a set that builds on another restores to exactly what the source is', asyn
         if (isLeftOpen) {
           await other.query('begin');
           await other.query(`insert into t (id, v) select g, 'open' from generate_series(-40, -1) g`);
-          await other.query(
-            `delete from t where id between 12000 and 12003; update small_b set v = 'open' where id = 7`,
-          );
+          await other.query('delete from t where id between 12000 and 12003');
+          // A step before may have dropped it.
+          const { rows } = await other.query<{ there: boolean }>(`select to_regclass('small_b') is not null as there`);
+          if (rows[0]!.there) await other.query(`update small_b set v = 'open' where id = 7`);
         }
         const first = await sharing.backup(source);
         if (isLeftOpen) await other.query('commit');
@@ -48,7 +49,12 @@ test('a set that builds on another restores to exactly what the source is', asyn
         await sharing.world.query(sharing.world.server.target, `drop database ${quoteIdent(source.database)}`);
       },
     ),
-    { numRuns: 10, endOnFailure: true },
+    {
+      numRuns: 10,
+      endOnFailure: true,
+      // Open work on a database whose table is gone.
+      examples: [[[{ kind: 'drop table', at: 6 }], [{ kind: 'truncate and fill again', at: 657 }], true]],
+    },
   );
   // The property would also hold if nothing was ever shared, or nothing ever changed.
   expect(reused).toBeGreaterThan(20);
