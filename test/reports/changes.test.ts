@@ -396,17 +396,38 @@ describe('the summary', () => {
 });
 
 describe('the size guard', () => {
-  test('refuses a report above 1 MB', async () => {
+  const listOf = (entries: number) =>
+    makeReport({ at: '2026-11-23T02:00:00Z', data: { list: Array(entries).fill('a long list entry') } });
+
+  test('warns of a report above 1 MB, of which GitHub shows nothing any more, and keeps it', async () => {
     const shelf = memoryShelf();
-    const report = makeReport({ at: '2026-11-23T02:00:00Z', data: { list: Array(60_000).fill('a long list entry') } });
-    await expect(save(shelf, report)).rejects.toMatchObject({
+    const warnings: string[] = [];
+    const files = await changedFiles(listOf(60_000), shelf, text => warnings.push(text));
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^backup.database\/2026\/11\/20261123T020000Z-0000.json would have 1,\d+,\d+ bytes; the limit is 10,000,000, /,
+      ),
+      expect.stringMatching(/^latest\/backup.database.json would have 1,/),
+    ]);
+    expect([...files.keys()].at(-1)).toBe('backup.database/2026/11/20261123T020000Z-0000.json');
+  });
+
+  test('says nothing below', async () => {
+    const warnings: string[] = [];
+    await changedFiles(listOf(30_000), memoryShelf(), text => warnings.push(text));
+    expect(warnings).toEqual([]);
+  });
+
+  test('refuses a report above 10 MB', async () => {
+    const shelf = memoryShelf();
+    await expect(save(shelf, listOf(500_000))).rejects.toMatchObject({
       code: 'REPORT_SIZE',
       message: expect.stringContaining('20261123T020000Z-0000.json would have'),
     });
     expect(shelf.files.size).toBe(0);
   });
 
-  test('refuses samples that would make a day larger than 1 MB', async () => {
+  test('warns of samples that make a day larger than 1 MB, and says what helps', async () => {
     const shelf = memoryShelf();
     const wide = (number: number) => {
       const checks = Array.from({ length: 4000 }, (_, index) =>
@@ -414,14 +435,24 @@ describe('the size guard', () => {
       );
       return makeReport({ at: '2026-11-23T02:00:00Z', number, checks });
     };
-    const saving = save(shelf, ...Array.from({ length: 7 }, (_, number) => wide(number)));
-    await expect(saving).rejects.toMatchObject({ code: 'REPORT_SIZE', hint: 'Measure fewer series, or less often.' });
+    const reports = Array.from({ length: 7 }, (_, number) => wide(number));
+    await save(shelf, ...reports.slice(0, -1));
+    const warnings: string[] = [];
+    await changedFiles(reports.at(-1)!, shelf, text => warnings.push(text));
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/^metrics\/2026\/11\/23.ndjson would have .* Measure fewer series, or less often\.$/),
+    );
   });
 
-  test('refuses entry 3,001 of a folder', async () => {
+  test('warns before a folder is full, and refuses entry 3,001', async () => {
     const shelf = memoryShelf();
     for (let number = 0; number < 2999; number++) shelf.files.set(`drill.run/2026/11/${number}.json`, '{}');
     const drill = (number: number) => makeReport({ at: '2026-11-23T02:00:00Z', number, kind: 'drill.run' });
+    const warnings: string[] = [];
+    await changedFiles(drill(1), shelf, text => warnings.push(text));
+    expect(warnings).toEqual([
+      expect.stringMatching(/^drill.run\/2026\/11 would have 3,000 entries; the limit is 3,000\. /),
+    ]);
     await save(shelf, drill(1));
     await expect(save(shelf, drill(2))).rejects.toMatchObject({
       code: 'REPORT_SIZE',

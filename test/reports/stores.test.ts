@@ -180,9 +180,19 @@ describe('on a branch', () => {
   });
 
   test('what does not fit is refused before anything is sent', async () => {
-    const huge = { ...twenty[1]!, data: { list: Array(90_000).fill('a long list entry') } };
+    const huge = { ...twenty[1]!, data: { list: Array(500_000).fill('a long list entry') } };
     await expect(store().save(huge)).rejects.toMatchObject({ code: 'REPORT_SIZE' });
     expect(proxy.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+
+  test('what GitHub will not show is kept, with one warning for each file', async () => {
+    const warnings: string[] = [];
+    const large = { ...twenty[1]!, data: { list: Array(60_000).fill('a long list entry') } };
+    await store({ warn: text => warnings.push(text) }).save(large);
+    expect(warnings.map(text => text.replace(/ would.*/, ''))).toEqual([
+      expect.stringContaining(`${large.id}.json`),
+      `latest/${large.kind}.json`,
+    ]);
   });
 
   test('a year of other reports costs no more requests', async () => {

@@ -1,6 +1,5 @@
 import { dirname } from 'node:path/posix';
 import { OpsError } from '../errors/index.ts';
-import { formatCount } from '../log/index.ts';
 import { type Report, reportSchema } from './report.ts';
 import {
   type DailyDay,
@@ -20,6 +19,7 @@ import {
   samplesOf,
   samplesPath,
 } from './samples.ts';
+import { guardSizes } from './size-guard.ts';
 import { emptySummary, formatSummary, parseSummary, type Summary, withReport, withRollups } from './summary.ts';
 
 /** What is kept now; paths are relative to the reports folder, with `/`. */
@@ -54,10 +54,15 @@ export function keptPath(report: Report): string {
  * comes twice, make no difference. A day is rolled up when a later one begins, since a file that holds a month would
  * otherwise be written anew each hour; the newest day is read from its samples.
  *
+ * @param warn told what comes near a limit
  * @throws OpsError `REPORT_INVALID` (a defect: the report breaks its schema), `REPORT_EXISTS` (another one has its id),
  * `REPORT_SIZE` (a limit would be passed), `REPORT_STORE` (a file that is there is damaged)
  */
-export async function changedFiles(report: Report, shelf: Shelf): Promise<Map<string, string>> {
+export async function changedFiles(
+  report: Report,
+  shelf: Shelf,
+  warn: (text: string) => void = () => {},
+): Promise<Map<string, string>> {
   const text = textOf(report);
   const added = samplesOf(report);
   if (await isKept(report, text, added, shelf)) return new Map();
@@ -75,8 +80,14 @@ export async function changedFiles(report: Report, shelf: Shelf): Promise<Map<st
   const known = summary.latest.find(entry => entry.kind === report.kind);
   if (!known || known.id <= report.id) files.set(latestPath(report.kind), text);
   if (!isQuiet(report)) files.set(reportPath(report), text);
-  await checkSizes(files, report, shelf);
+  for (const text of guardSizes(files, isQuiet(report) ? undefined : await grownFolder(report, shelf))) warn(text);
   return files;
+}
+
+/** The one folder that grows with each run; the others do by the day, or by the kind of report. */
+async function grownFolder(report: Report, shelf: Shelf): Promise<{ path: string; entries: number }> {
+  const path = dirname(reportPath(report));
+  return { path, entries: (await shelf.list(path)).length + 1 };
 }
 
 function isQuiet({ status, samples = [] }: Report): boolean {
@@ -226,36 +237,4 @@ async function rolledUpFiles(
 async function readRollup(resolution: Resolution, name: string, shelf: Shelf) {
   const path = `rollup/${resolution}/${name}`;
   return parseRollup((await shelf.read(path)) ?? '', path);
-}
-
-/** GitHub's recommendation; the hard limit is 100 MB. */
-const mostFileBytes = 1_000_000;
-/** GitHub's recommendation. */
-const mostEntries = 3_000;
-
-async function checkSizes(files: ReadonlyMap<string, string>, report: Report, shelf: Shelf): Promise<void> {
-  // The report first: when it is too large, its copy is as well.
-  for (const [name, text] of [...files].reverse()) {
-    const bytes = Buffer.byteLength(text);
-    if (bytes <= mostFileBytes) continue;
-    throw new OpsError(
-      'REPORT_SIZE',
-      `${name} would have ${formatCount(bytes)} bytes; the limit is ${formatCount(mostFileBytes)}`,
-      {
-        hint: name.startsWith('metrics/')
-          ? 'Measure fewer series, or less often.'
-          : 'A report is no place for long lists.',
-      },
-    );
-  }
-  // The other folders grow by the day or by the kind of report, this one with each run.
-  if (isQuiet(report)) return;
-  const folder = dirname(reportPath(report));
-  const entries = (await shelf.list(folder)).length + 1;
-  if (entries <= mostEntries) return;
-  throw new OpsError(
-    'REPORT_SIZE',
-    `${folder} would have ${formatCount(entries)} entries; the limit is ${formatCount(mostEntries)}`,
-    { hint: 'Run it less often: several measurements go into one report as samples.' },
-  );
 }

@@ -1,7 +1,7 @@
 import { isAbsolute, normalize } from 'node:path/posix';
 import { OpsError } from '../errors/index.ts';
 import { commitFiles, type GitHub } from '../github/index.ts';
-import { changedFiles, keptPath } from './changes.ts';
+import { changedFiles, keptPath, type Shelf } from './changes.ts';
 import type { ReportStore } from './store.ts';
 
 export interface GitHubStoreOptions {
@@ -10,6 +10,8 @@ export interface GitHubStoreOptions {
   branch?: string | undefined;
   /** Inside the repository, e.g. `reports`. */
   folder: string;
+  /** Told what comes near a limit. */
+  warn?: (text: string) => void;
   signal: AbortSignal;
   sleep?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
   random?: () => number;
@@ -35,17 +37,22 @@ export function createGitHubStore(options: GitHubStoreOptions): ReportStore {
   const inRepository = (path: string) => [folder, path].filter(part => part !== '' && part !== '.').join('/');
   return {
     async save(report) {
+      // Of the commit that was made, not of each that was tried.
+      const warnings = new Set<string>();
       await commitFiles(options.github, {
         ...options,
         message: `${report.kind}: ${report.status}`,
         files: async head => {
-          const changed = await changedFiles(report, {
+          const shelf: Shelf = {
             read: path => head.read(inRepository(path)),
             list: path => head.list(inRepository(path)),
-          });
+          };
+          warnings.clear();
+          const changed = await changedFiles(report, shelf, text => warnings.add(text));
           return new Map([...changed].map(([path, text]) => [inRepository(path), text]));
         },
       });
+      for (const text of warnings) options.warn?.(text);
       return inRepository(keptPath(report));
     },
   };

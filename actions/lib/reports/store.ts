@@ -12,8 +12,8 @@ export interface ReportStore {
   save(report: Report): Promise<string>;
 }
 
-/** @throws OpsError `REPORT_STORE` (the folder, or a file that is damaged), and what `changedFiles` throws */
-export function createDirectoryStore(folder: string): ReportStore {
+/** @param warn told what comes near a limit @throws OpsError `REPORT_STORE` (the folder, or a file that is damaged), and what `changedFiles` throws */
+export function createDirectoryStore(folder: string, warn?: (text: string) => void): ReportStore {
   return {
     async save(report) {
       const path = join(folder, keptPath(report));
@@ -21,7 +21,7 @@ export function createDirectoryStore(folder: string): ReportStore {
         await mkdir(folder, { recursive: true });
         await using _ = await lock(join(folder, '.lock'));
         // The report comes last: where it is, the rest is too.
-        for (const [name, text] of await changedFiles(report, folderShelf(folder))) {
+        for (const [name, text] of await changedFiles(report, folderShelf(folder), warn)) {
           await replaceFile(join(folder, name), text);
         }
       } catch (cause) {

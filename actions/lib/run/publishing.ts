@@ -27,7 +27,8 @@ export function publishing(options: PublishingOptions): Pick<Frame, 'store' | 'a
   const { loaded, log, cwd, signal, now } = options;
   const { config, secrets } = loaded;
   const plan = planPublishing(factsOf(options));
-  const local = createDirectoryStore(localFolder(plan, options));
+  const warn = (text: string) => log.warn(text);
+  const local = createDirectoryStore(localFolder(plan, options), warn);
   if (plan.kind === 'local') {
     log.info(`The report is kept on the runner and announced to nobody: ${plan.reason}`);
     return { store: local };
@@ -37,7 +38,7 @@ export function publishing(options: PublishingOptions): Pick<Frame, 'store' | 'a
   const github = createGitHub({ token, repository, ...(apiUrl && { apiUrl }), log, signal });
   const memory = createGitHubMemory({ github, branch, folder, signal, log });
   return {
-    store: withSpare(createGitHubStore({ github, branch, folder, signal }), local),
+    store: withSpare(createGitHubStore({ github, branch, folder, signal, warn }), local),
     async announce(report) {
       await announce([report], { config, secrets, log, signal, now, cwd, github, memory });
     },

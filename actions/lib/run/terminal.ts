@@ -68,16 +68,17 @@ function terminalFrame(options: TerminalOptions, secrets: Secrets): Frame {
   const { env, cwd, stderr } = options;
   const loaded = loadConfig({ env, cwd, file: options.configFile });
   const { config } = loaded;
+  const log = createLog({ ...config.log, secrets, write: line => stderr.write(`${line}\n`) });
   return {
     loaded,
     secrets,
-    log: createLog({ ...config.log, secrets, write: line => stderr.write(`${line}\n`) }),
+    log,
     progress:
       config.log.format === 'json' || (options.json && !stderr.isTTY) ? noProgress : createProgress({ stream: stderr }),
     signal: options.signal,
     now: () => new Date(),
     cwd,
-    store: createDirectoryStore(resolve(cwd, config.reports.path)),
+    store: createDirectoryStore(resolve(cwd, config.reports.path), text => log.warn(text)),
     trigger: { event: 'terminal' },
     run: null,
   };
