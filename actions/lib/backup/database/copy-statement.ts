@@ -57,3 +57,10 @@ export function copyToStdout(table: TableFacts, slice: SlicePlan, encoding: stri
   const list = table.columns.map(column => `o.${column}`).join(', ');
   return `COPY (SELECT ${list} FROM ONLY ${target} AS o${range}) TO STDOUT${encodingOption(encoding)}`;
 }
+
+/** The same COPY, of rows that are frozen at once: only into a table that was made or truncated in this transaction. */
+export function frozen(copyFrom: string): string {
+  return / WITH \(ENCODING '[^']*'\)$/.test(copyFrom)
+    ? copyFrom.replace(/\)$/, ', FREEZE)')
+    : `${copyFrom} WITH (FREEZE)`;
+}

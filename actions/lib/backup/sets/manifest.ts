@@ -128,6 +128,11 @@ export type DatabaseManifest = Extract<Manifest, { kind: 'database' }>;
 export type FilesManifest = Extract<Manifest, { kind: 'files' }>;
 export type SetKind = Manifest['kind'];
 
+/** The one part of a role of which a set has at most one: not for rows. */
+export function partOf(manifest: Manifest, role: Part['role']): Part | undefined {
+  return manifest.parts.find(part => part.role === role);
+}
+
 /** The manifest as it is stored, its digest filled in. */
 export function serializeManifest(manifest: Manifest): { text: string; manifest: Manifest } {
   const digest = digestOf(manifest);
