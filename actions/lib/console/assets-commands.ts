@@ -1,7 +1,8 @@
-import { assetsCheckOperation, assetsMergeOperation, assetsOptimizeOperation, parseShard } from '../assets/index.ts';
 import { runInTerminal } from '../run/index.ts';
 import type { Arguments, Option } from './arguments.ts';
 import type { Command } from './command.ts';
+
+const area = () => import('../assets/index.ts');
 
 const shard: Option = { type: 'value', placeholder: '<i/n>', help: 'Only the files of one of n jobs, e.g. 2/8' };
 const out: Option = { type: 'value', placeholder: '<folder>', help: 'Write all that the site needs there' };
@@ -22,8 +23,12 @@ export const assetsCommands: readonly Command[] = [
     positionals: '[<globs>…]',
     help: 'Find images that are too heavy, broken budgets and damaged files; change nothing',
     options: { shard },
-    run: (args, terminal) =>
-      runInTerminal(assetsCheckOperation, { globs: args.positionals, shard: shardOf(args) }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal(
+        (await area()).assetsCheckOperation,
+        { globs: args.positionals, shard: await shardOf(args) },
+        terminal,
+      ),
   },
   {
     name: 'assets optimize',
@@ -40,10 +45,10 @@ export const assetsCommands: readonly Command[] = [
         help: 'Hand on what was made to assets merge, and write nothing else',
       },
     },
-    run: (args, terminal) =>
+    run: async (args, terminal) =>
       runInTerminal(
-        assetsOptimizeOperation,
-        { globs: args.positionals, shard: shardOf(args), bundle: args.value('bundle'), ...destination(args) },
+        (await area()).assetsOptimizeOperation,
+        { globs: args.positionals, shard: await shardOf(args), bundle: args.value('bundle'), ...destination(args) },
         terminal,
       ),
   },
@@ -52,14 +57,14 @@ export const assetsCommands: readonly Command[] = [
     positionals: '<folder>…',
     help: 'Put together what the shards of one run made',
     options: { out, 'in-place': inPlace, manifest },
-    run: (args, terminal) =>
-      runInTerminal(assetsMergeOperation, { bundles: args.positionals, ...destination(args) }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).assetsMergeOperation, { bundles: args.positionals, ...destination(args) }, terminal),
   },
 ];
 
-function shardOf(args: Arguments) {
+async function shardOf(args: Arguments) {
   const text = args.value('shard');
-  return text === undefined ? undefined : parseShard(text);
+  return text === undefined ? undefined : (await area()).parseShard(text);
 }
 
 function destination(args: Arguments) {

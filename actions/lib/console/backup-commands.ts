@@ -1,25 +1,14 @@
-import {
-  backupAllOperation,
-  backupDatabaseOperation,
-  backupFilesOperation,
-  drillOperation,
-  listOperation,
-  pruneOperation,
-  type RestoreInput,
-  restoreDatabaseOperation,
-  restoreFilesOperation,
-  type SetKind,
-  setKinds,
-  type VerifyLevel,
-  verifyLevels,
-  verifyOperation,
-} from '../backup/index.ts';
+import type { RestoreInput, SetKind, VerifyLevel } from '../backup/index.ts';
 import { OpsError } from '../errors/index.ts';
 import type { Operation } from '../reports/index.ts';
 import { runInTerminal, type TerminalOptions } from '../run/index.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { type Command, dryRun } from './command.ts';
 
+const area = () => import('../backup/index.ts');
+
+const setKinds = ['database', 'files'] as const satisfies readonly SetKind[];
+const verifyLevels = ['stored', 'content', 'restore'] as const satisfies readonly VerifyLevel[];
 const kind: Option = { type: 'value', placeholder: '<kind>', choices: setKinds, help: 'database or files' };
 const source: Option = {
   type: 'value',
@@ -34,15 +23,15 @@ const from: Option = {
 };
 
 export const backupCommands: readonly Command[] = [
-  backup('database', 'Back up the database of DATABASE_URL', backupDatabaseOperation),
-  backup('files', 'Back up the folders of BACKUP_FILES_PATHS', backupFilesOperation),
-  backup('all', 'Both', backupAllOperation),
+  backup('database', 'Back up the database of DATABASE_URL', 'backupDatabaseOperation'),
+  backup('files', 'Back up the folders of BACKUP_FILES_PATHS', 'backupFilesOperation'),
+  backup('all', 'Both', 'backupAllOperation'),
   {
     name: 'backup list',
     help: 'The sets at every destination, newest first, with the verdict of their last drill',
     options: { kind, source },
-    run: (args, terminal) =>
-      runInTerminal(listOperation, { kind: kindOf(args), source: args.value('source') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).listOperation, { kind: kindOf(args), source: args.value('source') }, terminal),
   },
   {
     name: 'backup verify',
@@ -60,9 +49,9 @@ export const backupCommands: readonly Command[] = [
       source,
       from,
     },
-    run: (args, terminal) =>
+    run: async (args, terminal) =>
       runInTerminal(
-        verifyOperation,
+        (await area()).verifyOperation,
         { ...chosenSet(args, 'backup verify'), level: args.value('level') as VerifyLevel },
         terminal,
       ),
@@ -71,10 +60,11 @@ export const backupCommands: readonly Command[] = [
     name: 'backup prune',
     help: 'Apply retention: remove what no policy keeps',
     options: { 'dry-run': dryRun },
-    run: (args, terminal) => runInTerminal(pruneOperation, { dryRun: args.flag('dry-run') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).pruneOperation, { dryRun: args.flag('dry-run') }, terminal),
   },
-  restore('database', '<postgres-url>', 'Restore a database set into an empty database', restoreDatabaseOperation),
-  restore('files', '<folder>', 'Restore a files set into an empty folder', restoreFilesOperation),
+  restore('database', '<postgres-url>', 'Restore a database set into an empty database', 'restoreDatabaseOperation'),
+  restore('files', '<folder>', 'Restore a files set into an empty folder', 'restoreFilesOperation'),
   {
     name: 'drill run',
     help: 'Restore the latest set into a throw-away server, judge it, and record the verdict',
@@ -84,22 +74,28 @@ export const backupCommands: readonly Command[] = [
       source,
       from,
     },
-    run: (args, terminal) =>
-      runInTerminal(drillOperation, { ...rest(args), id: args.value('set') ?? 'latest' }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).drillOperation, { ...rest(args), id: args.value('set') ?? 'latest' }, terminal),
   },
 ];
 
 function backup(
   what: string,
   help: string,
-  operation: Operation<{ dryRun: boolean }, unknown> | typeof backupAllOperation,
+  operation: 'backupDatabaseOperation' | 'backupFilesOperation' | 'backupAllOperation',
 ): Command {
   return {
     name: `backup ${what}`,
     help,
     options: { 'dry-run': dryRun },
-    run: (args, terminal) =>
-      runInTerminal(operation as typeof backupAllOperation, { dryRun: args.flag('dry-run') }, terminal),
+    async run(args, terminal) {
+      const { [operation]: chosen } = await area();
+      return runInTerminal(
+        chosen as Operation<{ dryRun: boolean }, unknown>,
+        { dryRun: args.flag('dry-run') },
+        terminal,
+      );
+    },
   };
 }
 
@@ -107,7 +103,7 @@ function restore(
   what: 'database' | 'files',
   to: string,
   help: string,
-  operation: typeof restoreDatabaseOperation,
+  operation: 'restoreDatabaseOperation' | 'restoreFilesOperation',
 ): Command {
   return {
     name: `restore ${what}`,
@@ -143,7 +139,7 @@ function restore(
       },
       'dry-run': dryRun,
     },
-    run(args, terminal) {
+    async run(args, terminal) {
       const input: RestoreInput = {
         ...chosenSet(args, `restore ${what}`),
         to: args.value('to') ?? (what === 'database' ? databaseFrom(terminal) : ''),
@@ -154,7 +150,8 @@ function restore(
         noOwner: args.flag('no-owner'),
         dryRun: args.flag('dry-run'),
       };
-      return runInTerminal(operation, input, terminal);
+      const { [operation]: chosen } = await area();
+      return runInTerminal(chosen as Operation<RestoreInput, unknown>, input, terminal);
     },
   };
 }

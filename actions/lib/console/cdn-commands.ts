@@ -1,15 +1,10 @@
-import {
-  auditOperation,
-  cdnConfigOperation,
-  cdnUrlOperation,
-  type ImageOptions,
-  type PurgeInput,
-  purgeOperation,
-} from '../cdn/index.ts';
+import type { ImageOptions, PurgeInput } from '../cdn/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { runInTerminal } from '../run/index.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { type Command, dryRun } from './command.ts';
+
+const area = () => import('../cdn/index.ts');
 
 const zone: Option = { type: 'value', placeholder: '<name>', help: 'The zone; see them with: ops cdn config' };
 
@@ -18,7 +13,8 @@ export const cdnCommands: readonly Command[] = [
     name: 'cdn config',
     help: 'The zones and the provider that are configured, and what is missing',
     options: { check: { type: 'flag', help: 'Ask every zone and origin whether it answers' } },
-    run: (args, terminal) => runInTerminal(cdnConfigOperation, { isChecked: args.flag('check') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).cdnConfigOperation, { isChecked: args.flag('check') }, terminal),
   },
   {
     name: 'cdn url',
@@ -37,13 +33,17 @@ export const cdnCommands: readonly Command[] = [
       },
       widths: { type: 'list', placeholder: '<400,800>', help: 'Print a srcset with these widths' },
     },
-    run(args, terminal) {
+    async run(args, terminal) {
       const [path, ...more] = args.positionals;
       if (path === undefined || more.length > 0)
         throw wrongCount('cdn url takes one path', 'ops cdn url /photo.jpg --width 400');
       const image = imageOf(args);
       const widths = args.list('widths').map(wholeWidth);
-      return runInTerminal(cdnUrlOperation, { path, zone: args.value('zone') ?? 'default', image, widths }, terminal);
+      return runInTerminal(
+        (await area()).cdnUrlOperation,
+        { path, zone: args.value('zone') ?? 'default', image, widths },
+        terminal,
+      );
     },
   },
   {
@@ -69,7 +69,7 @@ export const cdnCommands: readonly Command[] = [
       'no-verify': { type: 'flag', help: 'Do not look whether it worked' },
       'dry-run': dryRun,
     },
-    run(args, terminal) {
+    async run(args, terminal) {
       const input: PurgeInput = {
         paths: args.positionals,
         zone: args.value('zone'),
@@ -82,7 +82,7 @@ export const cdnCommands: readonly Command[] = [
         isVerified: !args.flag('no-verify'),
         dryRun: args.flag('dry-run'),
       };
-      return runInTerminal(purgeOperation, input, terminal);
+      return runInTerminal((await area()).purgeOperation, input, terminal);
     },
   },
   {
@@ -90,8 +90,8 @@ export const cdnCommands: readonly Command[] = [
     positionals: '[page …]',
     help: 'Look at pages and their assets as visitors get them: cache headers, compression, types, stale copies',
     options: { zone },
-    run: (args, terminal) =>
-      runInTerminal(auditOperation, { pages: args.positionals, zone: args.value('zone') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).auditOperation, { pages: args.positionals, zone: args.value('zone') }, terminal),
   },
 ];
 

@@ -1,6 +1,7 @@
-import { applyOperation, cleanupOperation, maintainOperation } from '../database/index.ts';
 import { runInTerminal } from '../run/index.ts';
 import { type Command, dryRun } from './command.ts';
+
+const area = () => import('../database/index.ts');
 
 /** What changes the database. */
 export const databaseChangeCommands: readonly Command[] = [
@@ -14,9 +15,9 @@ export const databaseChangeCommands: readonly Command[] = [
       mend: { type: 'flag', help: 'Only put right what an earlier run was cut off in' },
       'dry-run': dryRun,
     },
-    run: (args, terminal) =>
+    run: async (args, terminal) =>
       runInTerminal(
-        applyOperation,
+        (await area()).applyOperation,
         {
           report: args.value('report') ?? 'latest',
           ids: args.list('index'),
@@ -31,12 +32,14 @@ export const databaseChangeCommands: readonly Command[] = [
     name: 'database cleanup',
     help: 'Delete rows that are older than database.cleanup.rules keep them, archived first, in small batches',
     options: { 'dry-run': dryRun },
-    run: (args, terminal) => runInTerminal(cleanupOperation, { dryRun: args.flag('dry-run') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).cleanupOperation, { dryRun: args.flag('dry-run') }, terminal),
   },
   {
     name: 'database maintain',
     help: 'ANALYZE where statistics are stale; advice on autovacuum and on settings for the size of the machine',
     options: { 'dry-run': dryRun },
-    run: (args, terminal) => runInTerminal(maintainOperation, { dryRun: args.flag('dry-run') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await area()).maintainOperation, { dryRun: args.flag('dry-run') }, terminal),
   },
 ];

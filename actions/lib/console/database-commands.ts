@@ -1,8 +1,9 @@
 import { byteSize } from '../config/index.ts';
-import { adviseOperation, analyzeOperation, connectionsOperation } from '../database/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { runInTerminal } from '../run/index.ts';
 import type { Command } from './command.ts';
+
+const area = () => import('../database/index.ts');
 
 /** What looks at the database and changes nothing. */
 export const databaseCommands: readonly Command[] = [
@@ -10,7 +11,7 @@ export const databaseCommands: readonly Command[] = [
     name: 'database analyze',
     help: 'What is slow and why, and what is wrong with the database of DATABASE_URL; reads only, with pg_monitor',
     options: {},
-    run: (_args, terminal) => runInTerminal(analyzeOperation, {}, terminal),
+    run: async (_args, terminal) => runInTerminal((await area()).analyzeOperation, {}, terminal),
   },
   {
     name: 'database advise',
@@ -26,7 +27,7 @@ export const databaseCommands: readonly Command[] = [
       budget: { type: 'value', placeholder: '<size>', help: 'Most bytes of all new indexes together, e.g. 500MB' },
       issue: { type: 'flag', help: 'Write the evidence into an issue (GITHUB_TOKEN, GITHUB_REPOSITORY)' },
     },
-    run(args, terminal) {
+    async run(args, terminal) {
       const budget = args.value('budget');
       const budgetBytes = budget === undefined ? undefined : byteSize(budget);
       if (budget !== undefined && budgetBytes === undefined) {
@@ -36,7 +37,7 @@ export const databaseCommands: readonly Command[] = [
         });
       }
       return runInTerminal(
-        adviseOperation,
+        (await area()).adviseOperation,
         {
           on: args.value('on') ?? (terminal.env.ADVISE_COPY_URL?.trim() || undefined),
           set: args.value('set') ?? 'latest',
@@ -52,6 +53,6 @@ export const databaseCommands: readonly Command[] = [
     name: 'database connections',
     help: 'Who is connected, how full the server and its PgBouncer (PGBOUNCER_ADMIN_URL) are, and when they will be full',
     options: {},
-    run: (_args, terminal) => runInTerminal(connectionsOperation, {}, terminal),
+    run: async (_args, terminal) => runInTerminal((await area()).connectionsOperation, {}, terminal),
   },
 ];

@@ -1,7 +1,8 @@
-import { alertListOperation, alertSyncOperation } from '../alerts/index.ts';
 import { runInTerminal } from '../run/index.ts';
-import { watchdogOperation } from '../watchdog/index.ts';
 import { type Command, dryRun } from './command.ts';
+
+const alerts = () => import('../alerts/index.ts');
+const watchdog = () => import('../watchdog/index.ts');
 
 /** Alerts and the watchdog. */
 export const recordCommands: readonly Command[] = [
@@ -9,13 +10,14 @@ export const recordCommands: readonly Command[] = [
     name: 'alerts list',
     help: 'The alerts that are open, gravest first (GITHUB_TOKEN, GITHUB_REPOSITORY)',
     options: {},
-    run: (_args, terminal) => runInTerminal(alertListOperation, {}, terminal),
+    run: async (_args, terminal) => runInTerminal((await alerts()).alertListOperation, {}, terminal),
   },
   {
     name: 'alerts sync',
     help: 'Make issues and webhook agree with the latest reports',
     options: { 'dry-run': dryRun },
-    run: (args, terminal) => runInTerminal(alertSyncOperation, { dryRun: args.flag('dry-run') }, terminal),
+    run: async (args, terminal) =>
+      runInTerminal((await alerts()).alertSyncOperation, { dryRun: args.flag('dry-run') }, terminal),
   },
   {
     name: 'watchdog',
@@ -28,9 +30,9 @@ export const recordCommands: readonly Command[] = [
         help: 'Read reports from there; default: GitHub when there is a token',
       },
     },
-    run: (args, terminal) =>
+    run: async (args, terminal) =>
       runInTerminal(
-        watchdogOperation,
+        (await watchdog()).watchdogOperation,
         { reports: args.value('reports') as 'github' | 'directory' | undefined },
         terminal,
       ),
