@@ -3,8 +3,8 @@ import { OpsError, toOpsError } from '../../errors/index.ts';
 import { connect, type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { type Advice, advise } from '../advise/index.ts';
-import { type Catalog, readCatalog, readStatistics } from '../catalog/index.ts';
-import { type DeclaredIndex, type Drift, declaredIndex, driftCheck, findDrift } from '../declared/index.ts';
+import { type Catalog, type CatalogIndex, readCatalog, readStatistics } from '../catalog/index.ts';
+import { compareDeclared, type DeclaredIndex, type Drift, declaredIndex, driftCheck } from '../declared/index.ts';
 import { CopySession, type Proof, type ProposedIndex, proveIndexes } from '../prove/index.ts';
 import { type IndexUsage, planRemovals, type RemovalPlan, readForeignKeys, readIndexUsage } from '../removal/index.ts';
 import { type DatabaseSession, openSession } from '../session/index.ts';
@@ -79,6 +79,8 @@ export interface Facts {
   workloadSeconds: number | null;
   usage: IndexUsage;
   declared: readonly DeclaredIndex[];
+  /** Indexes of today that are declared: they stay. */
+  declaredFound: ReadonlySet<CatalogIndex>;
   drift: readonly Drift[];
   settings: Record<string, string>;
   notes: string[];
@@ -100,7 +102,7 @@ async function readFacts(
   const catalog = await withReader(target, context, readCatalog);
   const usage = await readIndexUsage(session, context);
   const declared = database.indexes.map(declaredIndex);
-  const drift = await findDrift(session, catalog, declared, {
+  const { drift, found } = await compareDeclared(session, catalog, declared, {
     isStrict: database.indexesStrict,
     ignoreSchemas: database.ignoreSchemas,
   });
@@ -110,6 +112,7 @@ async function readFacts(
     workloadSeconds: await readWorkloadWindow(session),
     usage,
     declared,
+    declaredFound: found,
     drift,
     settings: await readPlannerSettings(session),
     notes: [...notes, ...usage.notes],
@@ -135,6 +138,7 @@ async function searchIndexes(
     unusedWindowSeconds: thresholds.unusedWindow,
     unusedIndexBytes: thresholds.unusedIndexBytes,
     ignoreSchemas,
+    declared: facts.declaredFound,
   });
   const merges = plan.merges.map(merge => ({
     definition: merge.definition,
