@@ -8,6 +8,7 @@ import type { AlertsInput } from './model.ts';
 
 export const botToken = 'ghs_bot-token-0123456789';
 export const personToken = 'ghp_person-token-0123456789';
+export const otherToken = 'ghp_other-token-0123456789';
 export const ownerToken = 'ghp_owner-token-0123456789';
 const repository = 'acme/ops';
 
@@ -45,6 +46,7 @@ export async function openGitHubWorld(): Promise<GitHubWorld> {
         [botToken]: { login: 'github-actions[bot]', scopes: ['repo'] },
         [ownerToken]: { login: 'acme', scopes: ['repo'] },
         [personToken]: { login: 'anna', scopes: ['repo'] },
+        [otherToken]: { login: 'ben', scopes: ['repo'] },
       },
       github: {
         users: [{ login: 'acme' }, { login: 'github-actions[bot]' }, { login: 'anna' }, { login: 'ben' }],

@@ -90,6 +90,12 @@ const bodies: { method: string; path: RegExp; schema: z.ZodType }[] = [
       description: z.string().max(100).optional(),
     }),
   },
+  // Of a change that is not offered any more, and no other label of the repository.
+  {
+    method: 'DELETE',
+    path: /^\/repos\/[^/]+\/[^/]+\/labels\/apply-index:[a-z]+-[0-9a-f]{12}$/,
+    schema: z.strictObject({}),
+  },
   {
     method: 'POST',
     path: /\/actions\/workflows\/[^/]+\/dispatches$/,

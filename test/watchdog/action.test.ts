@@ -23,7 +23,7 @@ beforeAll(async () => {
   await cp(join(root, '.github/workflows'), join(runner.workspace, '.github/workflows'), { recursive: true });
   shop = await GitHubOfShop.open();
   // So new that nothing is due yet.
-  for (const file of ['backup.yml', 'cdn.yml', 'drill.yml', 'watchdog.yml']) {
+  for (const file of ['backup.yml', 'cdn.yml', 'database.yml', 'drill.yml', 'watchdog.yml']) {
     shop.actions.add(file, { created_at: new Date(Date.now() - 60_000).toISOString() });
   }
   await new Promise<void>(resolve => service.listen(0, '127.0.0.1', resolve));
@@ -51,7 +51,7 @@ test('the built action finds nothing, and its heartbeat is received', async () =
 });
 
 test('and finds a schedule that is off: exit 3, an annotation, outputs, a report, and no secret anywhere', async () => {
-  shop.actions.workflows[2]!.state = 'disabled_inactivity';
+  shop.actions.workflows.find(workflow => workflow.path.endsWith('/drill.yml'))!.state = 'disabled_inactivity';
   const run = await runner.run('watchdog', { env, config });
   expect(run.code).toBe(3);
   expect(run.stdout).toMatch(/^::error title=watchdog\.schedule::GitHub disabled the schedule of drill\.yml/m);

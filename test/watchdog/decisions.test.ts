@@ -76,6 +76,17 @@ describe('what a workflow promises', () => {
     expect(unreadable).toEqual([]);
   });
 
+  test('of the database: its connections daily, the whole weekly, and nothing that a person chooses', () => {
+    const { jobs, schedules } = expectationsOf([repository('database.yml')], {});
+    const [daily, weekly] = [{ cron: '41 6 * * *' }, { cron: '13 7 * * 1' }];
+    expect(jobs).toEqual([
+      { name: 'database.connections', file: 'database.yml', schedules: [daily, weekly] },
+      { name: 'database.analyze', file: 'database.yml', schedules: [weekly] },
+      { name: 'database.advise', file: 'database.yml', schedules: [weekly] },
+    ]);
+    expect(schedules).toEqual([{ file: 'database.yml', schedules: [daily, weekly], maySkip: false }]);
+  });
+
   test('no backup of files, when there are no folders to back up', () => {
     const { jobs, schedules } = expectationsOf([repository('backup.yml')], { BACKUP_FILES_PATHS: '' });
     expect(jobs.map(job => job.name)).toEqual(['backup.database']);
@@ -93,7 +104,10 @@ describe('what a workflow promises', () => {
     [workflow('./actions/backup', `        with: { what: "\${{ matrix.what }}" }\n`), ['backup']],
     [workflow('./actions/backup', '        with: { dry-run: true }\n'), []],
     [workflow('./actions/drill', '        with: { kind: files }\n'), ['drill.files']],
-    [workflow('./actions/database'), ['database']],
+    [workflow('./actions/database'), ['database.analyze']],
+    [workflow('./actions/database', '        with: { mode: advise }\n'), ['database.advise']],
+    [workflow('./actions/database', `        with: { mode: "\${{ matrix.mode }}" }\n`), ['database']],
+    [workflow('./actions/database', '        with: { mode: cleanup, dry-run: true }\n'), []],
     [workflow('./actions/restore'), []],
     [workflow('./actions/watchdog'), []],
     [workflow('actions/checkout@0123'), []],

@@ -62,10 +62,23 @@ function allIsWell(): void {
   api.add('dynamic/pages/pages-build-deployment');
   api.add('backup.yml', { runs: [scheduled(8, 'skipped'), scheduled(9), scheduled(33)] });
   api.add('ci.yml');
+  api.add('database.yml', { runs: [scheduled(5), scheduled(29)] });
   api.add('drill.yml', { runs: [scheduled(6)] });
   api.add('watchdog.yml', { runs: [scheduled(0, null), scheduled(6)] });
   store(report('backup.database', 9 * hour));
   store(drill(5 * hour));
+  storeDatabase();
+}
+
+/** What most of these tests are not about. */
+function storeDatabase(branch = 'main'): void {
+  for (const name of looks) store(report(name, 5 * hour), branch);
+}
+const looks = ['database.connections', 'database.analyze', 'database.advise'];
+
+function forget(): void {
+  api.branches.get('main')!.clear();
+  storeDatabase();
 }
 
 function report(kind: string, secondsAgo: number, given: Partial<Report> = {}): Report {
@@ -152,22 +165,26 @@ describe('the watchdog', () => {
     expect(status).toBe('ok');
     expect(data.jobs).toMatchObject([
       { name: 'backup.database', workflow: 'backup.yml', ageSeconds: 9 * hour, allowanceSeconds: 36 * hour },
+      { name: 'database.connections', workflow: 'database.yml', allowanceSeconds: 36 * hour },
+      { name: 'database.analyze', workflow: 'database.yml', allowanceSeconds: 10.5 * day },
+      { name: 'database.advise', workflow: 'database.yml', allowanceSeconds: 10.5 * day },
       { name: 'drill.database', workflow: 'drill.yml', ageSeconds: 5 * hour, provedAgeSeconds: 5 * hour },
     ]);
     expect(data.schedules).toMatchObject([
       { workflow: 'backup.yml', state: 'active', lastConclusion: 'skipped' },
+      { workflow: 'database.yml', lastConclusion: 'success' },
       { workflow: 'drill.yml', lastConclusion: 'success' },
       { workflow: 'watchdog.yml', lastScheduledRunAt: now.toISOString() },
     ]);
-    expect(lines).toContain('Nothing is missing: 2 jobs have recent reports, 3 schedules run');
+    expect(lines).toContain('Nothing is missing: 5 jobs have recent reports, 4 schedules run');
     expect(summary.startsWith('## Nothing is missing')).toBe(true);
     // A few calls, whatever the repository's age.
-    expect(proxy.requests.length).toBeLessThanOrEqual(9);
+    expect(proxy.requests.length).toBeLessThanOrEqual(13);
   });
 
   test('finds a backup that was not made, and says what to do', async () => {
     allIsWell();
-    api.branches.get('main')!.clear();
+    forget();
     store(report('backup.database', 37 * hour));
     store(drill(5 * hour));
     const { missing, lines, summary, data } = await watch();
@@ -182,7 +199,7 @@ describe('the watchdog', () => {
     store(report('backup.database', 33 * hour));
     store(failed('backup.database', 2 * hour));
     expect((await watch()).data.jobs[0]).toMatchObject({ status: 'ok', ageSeconds: 9 * hour });
-    api.branches.get('main')!.clear();
+    forget();
     store(report('backup.database', 60 * hour));
     store(failed('backup.database', 26 * hour));
     store(failed('backup.database', 2 * hour));
@@ -192,7 +209,7 @@ describe('the watchdog', () => {
 
   test('a backup of both counts as each', async () => {
     allIsWell();
-    api.branches.get('main')!.clear();
+    forget();
     store(report('backup.all', 9 * hour));
     store(drill(5 * hour));
     const { missing } = await watch(context({ ...github, BACKUP_FILES_PATHS: '/srv/uploads' }));
@@ -206,8 +223,8 @@ describe('the watchdog', () => {
     const { missing, data } = await watch();
     // The proof of five hours ago still stands.
     expect(missing).toEqual([]);
-    expect(data.jobs[1]).toMatchObject({ ageSeconds: 2 * hour, provedAgeSeconds: 5 * hour });
-    api.branches.get('main')!.clear();
+    expect(data.jobs.at(-1)).toMatchObject({ ageSeconds: 2 * hour, provedAgeSeconds: 5 * hour });
+    forget();
     store(report('backup.database', 9 * hour));
     store(drill(11 * day));
     store(drill(4 * day, 'FAILED'));
@@ -216,16 +233,18 @@ describe('the watchdog', () => {
   });
 
   test('in a new repository nothing is due yet; later it is', async () => {
-    for (const file of ['backup.yml', 'cdn.yml', 'drill.yml', 'watchdog.yml'])
+    for (const file of ['backup.yml', 'cdn.yml', 'database.yml', 'drill.yml', 'watchdog.yml'])
       api.add(file, { created_at: ago(day).toISOString() });
     const young = await watch();
     expect(young.missing).toEqual(['schedule watchdog.yml critical']);
     for (const workflow of api.workflows) workflow.created_at = ago(30 * day).toISOString();
     expect((await watch()).missing).toEqual([
       'report backup.database critical',
+      ...looks.map(name => `report ${name} critical`),
       'report drill.database critical',
       'proof drill.database critical',
       'schedule backup.yml critical',
+      'schedule database.yml critical',
       'schedule drill.yml critical',
       'schedule watchdog.yml critical',
     ]);
@@ -287,9 +306,10 @@ describe('the watchdog', () => {
 
   test('reads the reports of the branch that they are on', async () => {
     allIsWell();
-    api.branches.get('main')!.clear();
+    forget();
     store(report('backup.database', 9 * hour), 'ops-reports');
     store(drill(5 * hour), 'ops-reports');
+    storeDatabase('ops-reports');
     await writeFile(join(root, 'ops.yml'), 'reports:\n  branch: ops-reports\n');
     expect((await watch(context(github, 'ops.yml'))).missing).toEqual([]);
     const { lines, missing } = await watch();
@@ -304,13 +324,13 @@ describe('the watchdog', () => {
   test('needs no checkout', async () => {
     allIsWell();
     await rm(join(root, '.github'), { recursive: true });
-    for (const file of ['backup.yml', 'cdn.yml', 'drill.yml', 'watchdog.yml']) {
+    for (const file of ['backup.yml', 'cdn.yml', 'database.yml', 'drill.yml', 'watchdog.yml']) {
       const text = await readFile(join(import.meta.dirname, '../../.github/workflows', file), 'utf8');
       api.write(`.github/workflows/${file}`, text);
     }
     const { missing, data } = await watch();
     expect(missing).toEqual([]);
-    expect(data.jobs).toHaveLength(2);
+    expect(data.jobs).toHaveLength(5);
     await expect(watch(context({}))).rejects.toMatchObject({ code: 'WATCHDOG_NO_WORKFLOWS', exitCode: 2 });
   });
 
@@ -318,7 +338,7 @@ describe('the watchdog', () => {
     allIsWell();
     await writeFile(
       join(root, 'ops.yml'),
-      'watchdog:\n  allowances:\n    backup.database: 8h\n    backup.databse: 9h\n  ignore: [drill.yml]\n',
+      'watchdog:\n  allowances:\n    backup.database: 8h\n    backup.databse: 9h\n  ignore: [drill.yml, database.yml]\n',
     );
     const { missing, data } = await watch(context(github, 'ops.yml'));
     expect(missing).toEqual(['report backup.database critical']);
@@ -347,6 +367,7 @@ describe('what cannot be looked at is not known, and never green', () => {
     expect(missing).toEqual([
       'github unknown',
       'report backup.database unknown',
+      ...looks.map(name => `report ${name} unknown`),
       'report drill.database unknown',
       'proof drill.database unknown',
     ]);
@@ -366,7 +387,7 @@ describe('what cannot be looked at is not known, and never green', () => {
     const { missing, checks, data } = await watch();
     expect(missing).toEqual(['github unknown']);
     expect(checks[0]!.message).toContain("'actions: read'");
-    expect(data.jobs.map(job => job.status)).toEqual(['ok', 'ok']);
+    expect(data.jobs.map(job => job.status)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
   });
 
   test('when GitHub answers something else', async () => {

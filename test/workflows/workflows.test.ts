@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { evaluateCondition } from '../../actions/lib/watchdog/expression.ts';
 import { type GitHubParser, loadParser } from './parser.ts';
 import { breaches } from './rules.ts';
 
@@ -18,7 +19,15 @@ describe('every workflow', () => {
 
   test('that the design names so far is there', () => {
     expect(names).toEqual(
-      expect.arrayContaining(['backup.yml', 'ci.yml', 'drill.yml', 'release.yml', 'restore.yml', 'watchdog.yml']),
+      expect.arrayContaining([
+        'backup.yml',
+        'ci.yml',
+        'database.yml',
+        'drill.yml',
+        'release.yml',
+        'restore.yml',
+        'watchdog.yml',
+      ]),
     );
   });
 
@@ -58,6 +67,67 @@ test('the backup holds no private key, and the drill no way to the database', ()
   expect(read('drill.yml')).not.toMatch(/\bDATABASE_URL/);
   expect(read('ci.yml')).not.toContain('secrets.');
   expect(Object.keys(parse(read('restore.yml')).on)).toEqual(['workflow_dispatch']);
+});
+
+describe('the workflow of the database', () => {
+  const text = read('database.yml');
+  const workflow = parse(text);
+
+  test('tells its cron lines apart by their text, and both are there', () => {
+    const crons = workflow.on.schedule.map((entry: { cron: string }) => entry.cron);
+    const compared = [...text.matchAll(/github\.event\.schedule == '([^']+)'/g)].map(([, cron]) => cron);
+    expect(compared.length).toBeGreaterThan(0);
+    expect(crons).toEqual(expect.arrayContaining(compared));
+  });
+
+  // What each trigger starts, as GitHub evaluates the conditions.
+  test.each<[string, Record<string, unknown>, string[]]>([
+    ['every morning', { event_name: 'schedule', schedule: '41 6 * * *' }, ['look']],
+    ['once a week', { event_name: 'schedule', schedule: '13 7 * * 1' }, ['look', 'advise']],
+    ['the button analyze', { mode: 'analyze', 'dry-run': false }, ['look']],
+    ['the button connections', { mode: 'connections', 'dry-run': true }, ['look']],
+    ['the button advise', { mode: 'advise', 'dry-run': false }, ['advise']],
+    ['the button cleanup, as a dry run', { mode: 'cleanup', 'dry-run': true }, ['look']],
+    ['the button cleanup, for real', { mode: 'cleanup', 'dry-run': false }, ['change']],
+    ['the button maintain, for real', { mode: 'maintain', 'dry-run': false }, ['change']],
+    // Only the role that owns the tables can tell what it may build.
+    ['the button apply, as a dry run', { mode: 'apply', 'dry-run': true }, ['change']],
+    ['the button apply, for real', { mode: 'apply', 'dry-run': false }, ['change']],
+    ['the label of a change', { event_name: 'issues', label: 'apply-index:create-938b48244ba6' }, ['change']],
+    ['another label', { event_name: 'issues', label: 'bug' }, []],
+    ['a label that only looks like it', { event_name: 'issues', label: 'do not apply-index:' }, []],
+  ])('%s', (_title, given, expected) => {
+    const known = (name: string) => {
+      if (name === 'github.event_name') return (given.event_name ?? 'workflow_dispatch') as string;
+      if (name === 'github.event.schedule') return (given.schedule ?? null) as null;
+      return name.startsWith('inputs.') ? ((given[name.slice(7)] ?? null) as null) : undefined;
+    };
+    const isRun = (condition: string) => {
+      // The one function in them.
+      const starts = String(given.label ?? '').startsWith('apply-index:');
+      const plain = condition.replace("startsWith(github.event.label.name, 'apply-index:')", String(starts));
+      return evaluateCondition(plain, known);
+    };
+    const jobs = Object.entries(workflow.jobs as Record<string, { if: string }>);
+    expect(jobs.filter(([, job]) => isRun(job.if)).map(([name]) => name)).toEqual(expected);
+  });
+
+  test('changes something in the protected environment alone, where no private key is', () => {
+    const { look, advise, change } = workflow.jobs;
+    expect([look.environment, advise.environment, change.environment]).toEqual([
+      undefined,
+      'recovery',
+      'production-database',
+    ]);
+    expect(JSON.stringify([look, change])).not.toContain('BACKUP_AGE_IDENTITY');
+    const steps = look.steps.filter((step: { uses?: string }) => step.uses === './actions/database');
+    const given = steps.map((step: { with: Record<string, unknown> }) => [step.with.mode, step.with['dry-run']]);
+    expect(given).toEqual([
+      ['analyze', undefined],
+      ['connections', undefined],
+      [expression('inputs.mode'), true],
+    ]);
+  });
 });
 
 describe('the rules find', () => {

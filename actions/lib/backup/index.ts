@@ -1,12 +1,14 @@
 export {
   type ArchiveBatch,
   type ArchivedRows,
+  type ArchivedRun,
   type ArchiveManifest,
   type ArchiveTarget,
   archiveFolder,
   archiveManifestSchema,
   openArchiveBatch,
   pinnedSettings,
+  pruneArchives,
   writeArchiveDoc,
   writeArchivedRows,
 } from './archives/index.ts';

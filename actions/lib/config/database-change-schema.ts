@@ -63,6 +63,10 @@ export const databaseCleanupSchema = z.strictObject({
     .describe('Pause while more other sessions than this are at work. Default: machine.cores, if given'),
   lockWaits: z.int().min(0).default(5).describe('Pause while more sessions than this wait for a lock'),
   replicaLag: durationSchema.prefault('10s').describe('Pause while a replica is further behind'),
+  keepArchives: durationSchema
+    .refine(seconds => seconds >= 86_400, 'must be at least 1d')
+    .optional()
+    .describe('Archived rows are removed from the destinations after this. Default: never'),
   vacuumRatio: ratio.default(0.1).describe('Share of the rows of a table that was deleted, to be worth a VACUUM'),
 });
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { databaseAdviseSchema } from './database-advise-schema.ts';
 import { databaseApplySchema, databaseCleanupSchema, databaseMaintainSchema } from './database-change-schema.ts';
 import { declaredIndexSchema } from './database-indexes-schema.ts';
 import { durationSchema } from './duration.ts';
@@ -80,6 +81,7 @@ export const databaseSchema = z.strictObject({
   statements: slowStatements.prefault({}),
   thresholds: thresholds.prefault({}),
   connections: connections.prefault({}),
+  advise: databaseAdviseSchema.prefault({}),
   apply: databaseApplySchema.prefault({}),
   cleanup: databaseCleanupSchema.prefault({}),
   maintain: databaseMaintainSchema.prefault({}),

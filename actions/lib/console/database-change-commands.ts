@@ -7,11 +7,12 @@ const area = () => import('../database/index.ts');
 export const databaseChangeCommands: readonly Command[] = [
   {
     name: 'database apply',
-    help: 'Build, drop or rebuild the indexes that you choose of an advice, without keeping anybody from working',
+    help: 'Build, drop or rebuild the indexes that you choose of an advice or declare, keeping nobody from working',
     options: {
       index: { type: 'list', placeholder: '<id,…>', help: 'Ids of the changes, as the advice shows them' },
       report: { type: 'value', placeholder: '<path>', help: 'Report of the advice; default: the latest one' },
       reindex: { type: 'list', placeholder: '<schema.index,…>', help: 'Rebuild these, without an advice' },
+      declared: { type: 'flag', help: 'Build what database.indexes declares and is not there' },
       mend: { type: 'flag', help: 'Only put right what an earlier run was cut off in' },
       'dry-run': dryRun,
     },
@@ -22,6 +23,7 @@ export const databaseChangeCommands: readonly Command[] = [
           report: args.value('report') ?? 'latest',
           ids: args.list('index'),
           reindex: args.list('reindex'),
+          declared: args.flag('declared'),
           mend: args.flag('mend'),
           dryRun: args.flag('dry-run'),
         },

@@ -1,6 +1,6 @@
 import * as core from '@actions/core';
 import { z } from 'zod';
-import { nearest } from '../config/index.ts';
+import { byteSize, nearest } from '../config/index.ts';
 import { OpsError } from '../errors/index.ts';
 
 /**
@@ -82,6 +82,33 @@ export const cdnInputs = z.strictObject({
   ),
   build: text,
   verify: flag(true),
+  'dry-run': flag(false),
+  'fail-on-breach': flag(true),
+});
+
+export const databaseInputs = z.strictObject({
+  config: text,
+  mode: z.preprocess(
+    value => (value === '' ? 'analyze' : value),
+    z.enum(['analyze', 'connections', 'advise', 'apply', 'cleanup', 'maintain']),
+  ),
+  set: setId,
+  source: text,
+  budget: z
+    .string()
+    .refine(value => value === '' || byteSize(value) !== undefined, 'must be a size, such as 500MB')
+    .transform(value => byteSize(value)),
+  'write-issue': flag(false),
+  indexes: list,
+  reindex: list,
+  declared: flag(false),
+  mend: flag(false),
+  issue: z
+    .string()
+    .regex(/^([1-9]\d{0,9})?$/, 'must be the number of an issue')
+    .transform(value => (value === '' ? undefined : Number(value))),
+  label: text,
+  'chosen-by': text,
   'dry-run': flag(false),
   'fail-on-breach': flag(true),
 });

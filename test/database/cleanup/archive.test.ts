@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { planArchivePrune } from '../../../actions/lib/backup/archives/index.ts';
 import { type ArchiveManifest, archiveManifestSchema } from '../../../actions/lib/backup/index.ts';
 import type { PostgresTarget } from '../../../actions/lib/postgres/index.ts';
 import { filesBelow, Stage, whenTrue } from '../../backup/failures/stage.ts';
@@ -20,6 +21,7 @@ afterAll(() => world?.close());
 
 const database = (sql: string) => world.database(`archived_${++count}`, sql);
 const archived = { ...old, archive: true };
+const destination = (name: string) => ({ kind: 'local' as const, path: join(world.folder, name) });
 
 const shop = `
   create table orders (id bigint generated always as identity primary key, at timestamptz not null, total numeric,
@@ -65,25 +67,28 @@ describe('rows are archived before they are deleted', () => {
     expect(await world.query(target, 'select count(*)::int as n from events')).toEqual([{ n: 1000 }]);
   });
 
-  test('a destination that cannot take them: nothing is deleted, nothing is left in the others', async () => {
-    const target = await database(events());
+  test('a destination that cannot take them: nothing of that rule is deleted, nothing is left in the others, and other rules are followed', async () => {
+    const target = await database(`${events()} create table visits (at timestamptz not null);
+      insert into visits select now() - n * interval '1 day' from generate_series(1, 100) n;`);
     // A file where the folder of the archives should be.
     await writeFile(join(world.folder, 'blocked'), '');
-    const { data, checks } = await clean(world, target, [archived], {
-      config: {
-        backup: {
-          destinations: [
-            { kind: 'local', path: join(world.folder, 'other') },
-            { kind: 'local', path: join(world.folder, 'blocked', 'x') },
-          ],
-        },
-      },
+    const rules = [archived, { ...old, table: 'visits', olderThan: '30d' }];
+    const { data, checks } = await clean(world, target, rules, {
+      config: { backup: { destinations: [destination('other'), destination('blocked/x')] } },
+      cleanup: { keepArchives: '1d' },
       env: { BACKUP_LOCAL_PATH: undefined },
-    }).catch(error => ({ data: undefined, checks: [{ status: 'critical', message: String(error) }] }));
-    expect(checks[0]!.status).toBe('critical');
-    expect(data?.rules[0]?.deletedRows ?? 0).toBe(0);
+    });
+    const byTable = Object.fromEntries(data.rules.map(rule => [rule.table, rule]));
+    expect(byTable['public.events']).toMatchObject({ status: 'failed', deletedRows: 0 });
+    expect(byTable['public.events']!.message).toContain(
+      `could not be archived in local:${join(world.folder, 'blocked')}`,
+    );
+    expect(byTable['public.visits']).toMatchObject({ status: 'done', deletedRows: 71 });
+    expect(checks.map(check => [check.target, check.status])).toContainEqual(['public.events', 'critical']);
     expect(filesBelow(join(world.folder, 'other')).filter(file => !file.endsWith('RESTORE.md'))).toEqual([]);
     expect(await world.query(target, 'select count(*)::int as n from events')).toEqual([{ n: 5000 }]);
+    // What went wrong must not cost what is left of earlier runs.
+    expect(data).toMatchObject({ archive: null, pruned: [] });
   });
 
   test('no destination at all is an error before anything is deleted', async () => {
@@ -95,6 +100,96 @@ describe('rows are archived before they are deleted', () => {
       hint: expect.stringContaining('archive: false'),
     });
     expect(await world.query(target, 'select count(*)::int as n from events')).toEqual([{ n: 5000 }]);
+  });
+});
+
+describe('archives that are older than they are kept', () => {
+  /** Archived long ago, as far as anybody can tell. @returns the folder */
+  async function age(target: PostgresTarget, id: string): Promise<string> {
+    const { data } = await clean(world, target, [archived]);
+    const folder = join(world.backups, 'archives', id);
+    await rename(join(world.backups, data.archive!.folder), folder);
+    await world.query(
+      target,
+      "insert into events select n, now() - interval '365 days', 'debug', '' from generate_series(9001, 9005) n",
+    );
+    return folder;
+  }
+
+  test('go at the end of a run, those of this database alone, and nothing that is not ours', async () => {
+    const [target, other] = [await database(events(100, 200)), await database(events(100, 200))];
+    const gone = await age(target, '20200101T000000Z-0001');
+    const foreign = await age(other, '20200101T000000Z-0002');
+    await writeFile(join(gone, 'notes.txt'), 'of a person');
+    const before = filesBelow(world.backups);
+
+    const planned = await clean(world, target, [archived], { cleanup: { keepArchives: '30d' }, dryRun: true });
+    expect(planned.data.pruned).toMatchObject([{ destination: world.storage.name, runs: 1, problem: null }]);
+    expect(filesBelow(world.backups)).toEqual(before);
+
+    const { data, checks } = await clean(world, target, [archived], { cleanup: { keepArchives: '30d' } });
+    expect(data.pruned).toEqual(planned.data.pruned);
+    expect(data.pruned[0]!.bytes).toBeGreaterThan(0);
+    expect(checks.find(check => check.id === 'database.cleanup.archives')).toMatchObject({ status: 'ok', value: 1 });
+    expect(data.archive).toMatchObject({ keptSeconds: 30 * 86_400 });
+    expect(filesBelow(gone)).toEqual(['notes.txt']);
+    expect(filesBelow(foreign).length).toBeGreaterThan(2);
+    // That of this run is young.
+    expect(await manifestsIn(join(world.backups, data.archive!.folder))).toHaveLength(1);
+  });
+
+  test('stay when nobody says how long they are kept', async () => {
+    const target = await database(events(100, 200));
+    const kept = await age(target, '20200101T000000Z-0003');
+    const { data } = await clean(world, target, [archived]);
+    expect(data).toMatchObject({ pruned: [], archive: { keptSeconds: null } });
+    expect(filesBelow(kept).length).toBeGreaterThan(2);
+  });
+
+  test('are removed part by part with the manifest behind it, whatever else lies there', () => {
+    const object = (key: string) => ({ key: `archives/${key}`, sizeBytes: 10 });
+    const id = '20200101T000000Z-00ff';
+    const objects = [
+      object(`${id}/000001.manifest.json`),
+      object(`${id}/000001.sql.zst.age`),
+      object(`${id}/000002.manifest.json`),
+      object(`${id}/000002.sql.zst`),
+      object(`${id}/RESTORE.md`),
+      object(`${id}/deeper/000001.sql.zst`),
+      object(`${id}/000001.sql`),
+      object('20991231T000000Z-0001/000001.sql.zst'),
+      object('before/000001.sql.zst'),
+    ];
+    expect(planArchivePrune(objects, new Date('2026-01-01'))).toEqual([
+      {
+        id,
+        bytes: 50,
+        keys: [
+          '000001.sql.zst.age',
+          '000002.sql.zst',
+          '000001.manifest.json',
+          '000002.manifest.json',
+          'RESTORE.md',
+        ].map(name => `archives/${id}/${name}`),
+      },
+    ]);
+  });
+
+  test('that a destination does not give up are told, and the rules are followed all the same', async () => {
+    const target = await database(events(100, 200));
+    await writeFile(join(world.folder, 'in-the-way'), '');
+    const kept = join(world.folder, 'kept', 'archives');
+    await mkdir(join(world.folder, 'kept'));
+    // A folder of that name is there, and is none.
+    await symlink(join(world.folder, 'in-the-way', 'x'), kept);
+    const { data, checks } = await clean(world, target, [old], {
+      config: { backup: { destinations: [destination('kept')] } },
+      cleanup: { keepArchives: '30d' },
+      env: { BACKUP_LOCAL_PATH: undefined },
+    });
+    expect(data.rules[0]).toMatchObject({ status: 'done', deletedRows: 100 });
+    expect(data.pruned).toMatchObject([{ runs: 0, problem: expect.any(String) }]);
+    expect(checks.find(check => check.id === 'database.cleanup.archives')).toMatchObject({ status: 'warning' });
   });
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { declaredIndexSchema } from '../../../actions/lib/config/database-indexes-schema.ts';
 import { readCatalog } from '../../../actions/lib/database/catalog/index.ts';
-import { declaredIndex, driftCheck, findDrift } from '../../../actions/lib/database/declared/index.ts';
+import { compareDeclared, declaredIndex, driftCheck } from '../../../actions/lib/database/declared/index.ts';
 import { createIndexSql } from '../../../actions/lib/database/indexes/index.ts';
 import { openSession } from '../../../actions/lib/database/session/index.ts';
 import {
@@ -25,7 +25,8 @@ async function driftOf(target: PostgresTarget, declared: Record<string, unknown>
   const client = await connect(target);
   try {
     await using session = await openSession(target);
-    return await findDrift(session, await readCatalog(client), declared.map(declare), { isStrict, ignoreSchemas: [] });
+    const options = { isStrict, ignoreSchemas: [] };
+    return (await compareDeclared(session, await readCatalog(client), declared.map(declare), options)).drift;
   } finally {
     await client.end();
   }

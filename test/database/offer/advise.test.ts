@@ -137,6 +137,23 @@ test('a copy that is named serves as well, and keeps no index', async () => {
   expect(await indexesOf(copy)).toEqual(before);
 }, 180_000);
 
+test('goes as far as the configuration lets it', async () => {
+  const env = { DATABASE_URL: shop.url, BACKUP_LOCAL_PATH: undefined };
+  const advise = { statements: 2, budgetBytes: 3_000_000 };
+  const context = await world.context({ env, config: { database: { advise } } });
+  const { data } = await operation.execute(input, context);
+  expect(data.workload.statements).toBe(2);
+  expect(data.notes.join('\n')).toMatch(/The 2 costliest of \d+ statements were looked at/);
+  expect(data.search.budgetBytes).toBe(3_000_000);
+
+  // No time at all to prove anything in: nothing is offered.
+  const copy = await world.database('shop_hurry', '', 'template shop');
+  const hurried = await world.context({ env, config: { database: { advise: { proofTime: '0.001s' } } } });
+  const { data: unproved } = await operation.execute({ ...input, on: copy.url }, hurried);
+  expect(unproved.indexes.length).toBeGreaterThan(0);
+  expect(unproved.changes).toEqual([]);
+}, 120_000);
+
 test('the issue stays within what GitHub takes, and hostile names and texts do nothing in it', async () => {
   const { data } = await operation.execute({ ...input }, await contextOf({ BACKUP_LOCAL_PATH: undefined }));
   const hostile = `x | y\n<!-- --> @everyone \`\`\` #1 ${'"evil"'}`;

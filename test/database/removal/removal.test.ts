@@ -124,6 +124,27 @@ test('duplicates and prefixes: one of two stays, and the one that is held or rea
   expect(plan.removals.find(each => each.index.name === 'id_unique')!.coveredBy!.name).toBe('t_pkey');
 });
 
+test('what is declared stays, whoever reads it, and may be what another is covered by', async () => {
+  const target = await databaseWith(
+    server,
+    'declared',
+    `create table things (id int primary key, a int, b int);
+     insert into things select n, n, n from generate_series(1, 1000) n;
+     create index things_a on things (a); create index things_a_b on things (a, b); create index things_b on things (b);`,
+  );
+  const catalog = await catalogOf(target);
+  const named = (name: string) => catalog.find('public', 'things')!.indexes.find(index => index.name === name)!;
+  await using session = await openSession(target);
+  const keys = await readForeignKeys(session);
+  const plan = (...declared: string[]) =>
+    planRemovals(catalog.tables, keys, longEnough(), { ...options, declared: new Set(declared.map(named)) })
+      .removals.map(each => each.index.name)
+      .sort();
+  expect(plan()).toEqual(['things_a', 'things_a_b', 'things_b']);
+  expect(plan('things_a_b')).toEqual(['things_a', 'things_b']);
+  expect(plan('things_a', 'things_a_b', 'things_b')).toEqual([]);
+});
+
 test('an index on column 12 does not make one on column 1 redundant', async () => {
   const columns = Array.from({ length: 12 }, (_, n) => `c${n + 1} int`).join(', ');
   const target = await databaseWith(

@@ -44,6 +44,16 @@ export const databaseChangeRunbooks: Runbooks = {
     ],
     commands: ['npm run ops -- database cleanup --dry-run', 'npm run ops -- database cleanup'],
   }),
+  'database.cleanup.archives': () => ({
+    title: 'Old archives of deleted rows could not be removed',
+    meaning:
+      'They are older than `database.cleanup.keepArchives` keeps them, and still there: rows that should be gone for good are not.',
+    steps: [
+      'Read the message: most often the credentials may write and not delete, which object lock does on purpose.',
+      'Remove them from elsewhere, below `archives/` of that destination, or leave `keepArchives` out to keep them for good.',
+    ],
+    commands: ['npm run ops -- database cleanup --dry-run'],
+  }),
   'database.cleanup.vacuum': () => ({
     title: 'A table was not vacuumed after its rows were deleted',
     meaning: 'Its pages stay full of dead rows, and its statistics old, until autovacuum comes to it.',

@@ -81,12 +81,12 @@ export async function openArchiveBatch(target: ArchiveTarget, batch: number, now
   let isEnded = false;
   return {
     async write(plain) {
-      await writer.write(plain);
+      await writer.write(plain).catch(orFailed(destinations));
       throwFailed(destinations);
     },
     async finish(about) {
       isEnded = true;
-      const sizes = await writer.finish();
+      const sizes = await writer.finish().catch(orFailed(destinations));
       throwFailed(destinations);
       const part: Part = { key, role: 'rows', ...sizes, isEncrypted, isCompressed: true, isReused: false };
       for (const { storage } of destinations) await readBack(storage, part, target.signal);
@@ -133,7 +133,15 @@ function throwFailed(destinations: readonly Destination[]): void {
   if (bad) refuse(bad.storage)(bad.failure);
 }
 
-function refuse(storage: Storage): (thrown: unknown) => never {
+/** The writer speaks only when the last destination has failed: that one is named. */
+function orFailed(destinations: readonly Destination[]): (thrown: unknown) => never {
+  return thrown => {
+    throwFailed(destinations);
+    throw thrown;
+  };
+}
+
+export function refuse(storage: Storage): (thrown: unknown) => never {
   return thrown => {
     if (thrown instanceof Error && thrown.name === 'AbortError') throw thrown;
     if (thrown instanceof OpsError && thrown.code === 'CANCELLED') throw thrown;

@@ -1,5 +1,6 @@
 /**
- * Where archived rows lie in a destination. Retention of backup sets never looks below `archives/`.
+ * Where archived rows lie in a destination. Retention of backup sets never looks below `archives/`; how long they stay is
+ * for `database.cleanup.keepArchives` to say.
  *
  *     archives/<id>/RESTORE.md                     how to put rows back with stock tools
  *     archives/<id>/000001.sql.zst[.age]           the rows of one batch, as a script
@@ -7,7 +8,8 @@
  */
 const number = (batch: number) => String(batch).padStart(6, '0');
 
-export const archiveFolder = (id: string) => `archives/${id}/`;
+export const archivesFolder = 'archives/';
+export const archiveFolder = (id: string) => `${archivesFolder}${id}/`;
 export const archivePartKey = (id: string, batch: number, isEncrypted: boolean) =>
   `${archiveFolder(id)}${number(batch)}.sql.zst${isEncrypted ? '.age' : ''}`;
 export const archiveManifestKey = (id: string, batch: number) => `${archiveFolder(id)}${number(batch)}.manifest.json`;

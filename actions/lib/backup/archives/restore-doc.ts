@@ -1,7 +1,11 @@
 import type { Storage } from '../../storage/index.ts';
+import { refuse } from './batch.ts';
 import { archiveDocKey } from './keys.ts';
 
-/** Written before the first batch, so that whatever is found can be put back without this project. */
+/**
+ * Written before the first batch, so that whatever is found can be put back without this project.
+ * @throws OpsError `ARCHIVE_FAILED`
+ */
 export async function writeArchiveDoc(
   storages: readonly Storage[],
   id: string,
@@ -9,7 +13,9 @@ export async function writeArchiveDoc(
   signal: AbortSignal,
 ) {
   const text = archiveDoc(id, isEncrypted);
-  for (const storage of storages) await storage.put(archiveDocKey(id), Buffer.from(text), { signal });
+  for (const storage of storages) {
+    await storage.put(archiveDocKey(id), Buffer.from(text), { signal }).catch(refuse(storage));
+  }
 }
 
 function archiveDoc(id: string, isEncrypted: boolean): string {

@@ -8,6 +8,7 @@ import { type DatabaseSession, openSession, type Unseen } from '../session/index
 import { readStatements, type StatementsProblem } from '../workload/index.ts';
 import { type Given, type HealthCheck, type History, healthChecks, noHistory, unusedNow } from './checks/index.ts';
 import { type AnalyzeData, analyzeDataSchema, type HealthData } from './data.ts';
+import { driftHealth } from './drift.ts';
 import { type CollectedFacts, collectFacts } from './facts/index.ts';
 import { measureBloat } from './measure.ts';
 import { type AnalysedStatements, analyseStatements, statementChecks } from './statements.ts';
@@ -42,7 +43,7 @@ async function analyse(session: DatabaseSession, context: OpsContext): Promise<{
     measured: await measureBloat(session, facts, config),
     history: await historyOf(history, before, session.database),
   };
-  const health = healthChecks.map(check => judge(check, facts, given));
+  const health = [...healthChecks.map(check => judge(check, facts, given)), ...(await driftHealth(session, config))];
 
   const { statements: raw, problem } = await readStatements(session);
   const analysed = raw && (await analyseStatements(session, raw, before?.reading ?? undefined, facts, config));

@@ -2,9 +2,8 @@ import type { OpsContext } from '../../context/index.ts';
 import { toOpsError } from '../../errors/index.ts';
 import type { PostgresTarget } from '../../postgres/index.ts';
 import { pgError } from '../../postgres/index.ts';
-import { indexName } from '../indexes/index.ts';
 import type { ApplyContext, CreateOrder } from './build.ts';
-import type { ExpectedUser, OfferedChange } from './change.ts';
+import { type ExpectedUser, namesOf, type OfferedChange } from './change.ts';
 import { createIndex } from './create.ts';
 import { dropIndex } from './drop.ts';
 import { openLedger } from './ledger.ts';
@@ -109,7 +108,7 @@ async function carryOut(context: ApplyContext, change: OfferedChange): Promise<[
       for (const replaced of change.replaces) {
         const coveredBy = {
           schema: change.definition.schema,
-          name: built.plannerNames?.[0] ?? indexName(change.definition),
+          name: built.plannerNames?.[0] ?? namesOf(change).index,
         };
         // It was in use until now: that is why it is merged.
         results.push(await dropIndex(context, { ...replaced, scans: null, coveredBy }));
@@ -121,13 +120,7 @@ async function carryOut(context: ApplyContext, change: OfferedChange): Promise<[
 
 function orderOf(change: Extract<OfferedChange, { kind: 'create' | 'merge' }>): CreateOrder {
   const { definition, sizeBytes, prerequisites } = change;
-  return { definition, name: indexName(definition), sizeBytes, prerequisites };
-}
-
-export function namesOf(change: OfferedChange): { table: string; index: string } {
-  return 'definition' in change
-    ? { table: `${change.definition.schema}.${change.definition.table}`, index: indexName(change.definition) }
-    : { table: `${change.index.schema}.${change.index.table}`, index: change.index.name };
+  return { definition, name: namesOf(change).index, sizeBytes, prerequisites };
 }
 
 async function verify(

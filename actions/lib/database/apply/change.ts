@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { definitionSql, type IndexDefinition } from '../indexes/index.ts';
+import { definitionSql, type IndexDefinition, indexName } from '../indexes/index.ts';
 
 /**
  * What an advice offers, and the only thing that can be applied. The report that holds it is read back from the
@@ -72,6 +72,8 @@ const common = {
 
 const build = {
   definition: indexDefinitionSchema,
+  /** Of the index; absent: `indexName(definition)`. */
+  name: name.optional(),
   /** Measured on the copy, or estimated; null when nobody knows. */
   sizeBytes: z.int().min(0).nullable(),
   buildSeconds: z.number().min(0).nullable(),
@@ -98,7 +100,7 @@ export const adviceSchema = z.looseObject({ changes: z.array(offeredChangeSchema
  */
 export function changeId(
   change:
-    | { kind: 'create'; definition: IndexDefinition }
+    | { kind: 'create'; definition: IndexDefinition; name?: string | undefined }
     | { kind: 'merge'; definition: IndexDefinition; replaces: readonly Pick<ExistingIndex, 'schema' | 'name'>[] }
     | { kind: 'drop' | 'reindex'; index: Pick<ExistingIndex, 'schema' | 'name' | 'definition'> },
 ): string {
@@ -108,8 +110,17 @@ export function changeId(
       : [
           definitionSql(change.definition),
           Boolean(change.definition.isUnique),
+          ...('name' in change && change.name !== undefined ? [change.name] : []),
           ...('replaces' in change ? change.replaces.map(({ schema, name }) => [schema, name]) : []),
         ];
   const hash = createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 12);
   return `${change.kind}-${hash}`;
+}
+
+/** What the index of a change is called, and its table with the schema. */
+export function namesOf(change: OfferedChange): { table: string; index: string } {
+  if (!('definition' in change))
+    return { table: `${change.index.schema}.${change.index.table}`, index: change.index.name };
+  const { definition, name = indexName(definition) } = change;
+  return { table: `${definition.schema}.${definition.table}`, index: name };
 }

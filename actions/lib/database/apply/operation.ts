@@ -8,6 +8,7 @@ import { applyChanges } from './apply-changes.ts';
 import { changeId, type OfferedChange } from './change.ts';
 import { checksOf } from './checks.ts';
 import { choose, readAdvice } from './choose.ts';
+import { declaredChanges } from './declared.ts';
 import { leftoverSchema, mendedSchema } from './leftovers.ts';
 import { type ApplyOptions, defaultApplyOptions } from './options.ts';
 import { changeOutcomeSchema } from './outcome.ts';
@@ -20,6 +21,8 @@ export interface ApplyInput {
   ids: readonly string[];
   /** `schema.index`: rebuilt, without an advice. */
   reindex: readonly string[];
+  /** What `database.indexes` declares and is not there. */
+  declared: boolean;
   /** Without a choice: only put right what an earlier run has left. */
   mend: boolean;
   dryRun: boolean;
@@ -33,6 +36,8 @@ export const applyDataSchema = z.strictObject({
   /** The report that offered what was chosen; null when none was needed. */
   adviceId: z.string().nullable(),
   chosenBy: z.string().nullable(),
+  /** The declared indexes were asked for; what of them differed is in `changes`. */
+  isDeclared: z.boolean(),
   changes: z.array(changeOutcomeSchema),
   /** Of earlier runs. */
   mended: z.array(mendedSchema),
@@ -45,15 +50,19 @@ export const applyDataSchema = z.strictObject({
 });
 export type ApplyData = z.infer<typeof applyDataSchema>;
 
-/** Applies what a person chose of an advice, and nothing else. */
+/** Applies what a person chose of an advice or declared, and nothing else. */
 export const applyOperation: Operation<ApplyInput, ApplyData> = {
   kind: 'database.apply',
   dataSchema: applyDataSchema,
   async execute(input, context) {
     const target = databaseTarget(context);
-    if (input.ids.length === 0 && input.reindex.length === 0 && !input.mend) throw nothingChosen();
+    if (input.ids.length === 0 && input.reindex.length === 0 && !input.mend && !input.declared) throw nothingChosen();
     const advice = input.ids.length > 0 ? await readAdvice(input.report, context) : undefined;
-    const changes = [...(advice ? choose(advice, input.ids) : []), ...input.reindex.map(reindexOf)];
+    const changes = [
+      ...(advice ? choose(advice, input.ids) : []),
+      ...input.reindex.map(reindexOf),
+      ...(input.declared ? await declaredChanges(context, target) : []),
+    ];
     const applied = await applyChanges(context, target, changes, applyOptions(context.config.database), input.dryRun);
     const { outcomes, ...rest } = applied;
     return {
@@ -62,6 +71,7 @@ export const applyOperation: Operation<ApplyInput, ApplyData> = {
         database: target.database,
         adviceId: advice?.id ?? null,
         chosenBy: input.chosenBy ?? null,
+        isDeclared: input.declared,
         changes: outcomes,
         ...rest,
       },
@@ -113,7 +123,7 @@ function reindexOf(text: string): OfferedChange {
 
 function nothingChosen(): OpsError {
   return new OpsError('USAGE', 'Nothing was chosen', {
-    hint: 'Choose changes of the latest advice by their ids with --index create-…,drop-…; see them with: ops database advise.',
+    hint: 'Choose changes of the latest advice by their ids with --index create-…,drop-… (see them with: ops database advise), or what database.indexes declares with --declared.',
     exit: 'usage',
   });
 }

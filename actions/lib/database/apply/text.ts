@@ -4,12 +4,15 @@ import type { Report } from '../../reports/index.ts';
 import type { ApplyData } from './operation.ts';
 import type { ChangeOutcome } from './outcome.ts';
 
+const allDeclared = 'Every declared index is there';
+
 export function lines({ data }: Report<ApplyData>): string[] {
   if (!data) return [];
   const planned = data.isDryRun ? ['Nothing was changed. This would run:'] : [];
   return [
     ...data.mended.map(each => `mended: ${each.schema}.${each.index} of run ${each.reportId}: ${each.message}`),
     ...planned,
+    ...(data.isDeclared && data.changes.length === 0 ? [allDeclared] : []),
     ...data.changes.flatMap(change => [
       `${change.kind} ${change.index} on ${change.table}: ${change.status}, ${change.message}${measures(change)}`,
       ...(data.isDryRun ? change.statements.map(sql => `  ${sql};`) : []),
@@ -22,7 +25,8 @@ export function lines({ data }: Report<ApplyData>): string[] {
   ];
 }
 
-export function summary({ data, error, checks }: Report<ApplyData>): string {
+/** Also of a run that has no report yet. */
+export function summary({ data, error, checks }: Pick<Report<ApplyData>, 'data' | 'error' | 'checks'>): string {
   if (!data) return `## Changes failed\n\n${inertText(error?.message ?? '')}\n\n${inertText(error?.hint ?? '')}\n`;
   const isWell = checks.every(check => check.status === 'ok');
   const rows = data.changes.map(change =>
@@ -42,7 +46,7 @@ export function summary({ data, error, checks }: Report<ApplyData>): string {
     '',
     ...(data.changes.length > 0
       ? ['| change | index | table | outcome | |', '|---|---|---|---|---|', ...rows.map(row => `| ${row} |`), '']
-      : ['Nothing was chosen.', '']),
+      : [data.isDeclared ? `${allDeclared}.` : 'Nothing was chosen.', '']),
     ...(data.isDryRun
       ? [
           codeBlock(

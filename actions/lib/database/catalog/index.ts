@@ -8,5 +8,6 @@ export {
   type TableCounters,
   type TableKind,
 } from './catalog.ts';
+export { createStatements } from './create-statements.ts';
 export { readCatalog } from './read-catalog.ts';
 export { readStatistics } from './read-statistics.ts';

@@ -4,6 +4,7 @@ import {
   type ArchiveManifest,
   type ArchiveTarget,
   openArchiveBatch,
+  writeArchiveDoc,
   writeArchivedRows,
 } from '../../backup/index.ts';
 import { OpsError } from '../../errors/index.ts';
@@ -87,6 +88,10 @@ export async function deleteBatch(session: CleanupSession, request: BatchRequest
     const cascaded = await lockCascaded(session, request, ctids);
     let archived: ArchiveManifest | null = null;
     if (request.target.rule.archive && session.archive) {
+      if (session.archivedBatches === 0) {
+        const { storages, id, recipients, signal } = session.archive;
+        await writeArchiveDoc(storages, id, recipients.length > 0, signal);
+      }
       const batch = await openArchiveBatch(session.archive, session.archivedBatches + 1, session.now);
       discard = reason => batch.discard(reason);
       const tables = await archivedTables(client, request.target, ctids, cascaded);

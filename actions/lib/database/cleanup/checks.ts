@@ -2,10 +2,11 @@ import { formatCount } from '../../log/index.ts';
 import type { Check } from '../../reports/index.ts';
 import type { CleanupData, RuleOutcome } from './outcome.ts';
 
-export function checksOf({ rules, vacuumed, warnings, database }: CleanupData): Check[] {
+export function checksOf({ rules, pruned, vacuumed, warnings, database }: CleanupData): Check[] {
   const failed = vacuumed.filter(each => each.status === 'failed');
   return [
     ...rules.map(ruleCheck),
+    ...pruned.map(pruneCheck),
     {
       id: 'database.cleanup.vacuum',
       target: database,
@@ -42,6 +43,21 @@ function ruleCheck(rule: RuleOutcome): Check {
     threshold: null,
     unit: 'rows',
     message: ruleMessage(rule),
+  };
+}
+
+function pruneCheck({ destination, runs, problem }: CleanupData['pruned'][number]): Check {
+  return {
+    id: 'database.cleanup.archives',
+    target: destination,
+    status: problem === null ? 'ok' : 'warning',
+    value: runs,
+    threshold: null,
+    unit: 'archives',
+    message:
+      problem === null
+        ? `No archive in ${destination} is older than it is kept`
+        : `Archives that are older than they are kept stay in ${destination}: ${problem}`,
   };
 }
 

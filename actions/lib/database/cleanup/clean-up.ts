@@ -1,11 +1,5 @@
 import type pg from 'pg';
-import {
-  type ArchiveTarget,
-  archiveFolder,
-  openDestinations,
-  recipientsOf,
-  writeArchiveDoc,
-} from '../../backup/index.ts';
+import { type ArchiveTarget, archiveFolder, openDestinations, recipientsOf } from '../../backup/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { OpsContext } from '../../context/index.ts';
 import { OpsError, toOpsError } from '../../errors/index.ts';
@@ -17,6 +11,7 @@ import { childrenFirst, readForeignKeys } from './foreign-keys.ts';
 import { type LoadLimits, readLoad } from './load.ts';
 import type { CleanupData, RuleOutcome } from './outcome.ts';
 import { countRule, indexWarnings } from './plan.ts';
+import { pruneOld } from './prune-old.ts';
 import { type CleanupOptions, type RuleResult, runRule } from './run-rule.ts';
 import { openCleanupSession } from './session.ts';
 import { type ResolvedRule, resolveRules } from './targets.ts';
@@ -32,7 +27,7 @@ const pollSeconds = 0.5;
  */
 export async function cleanUp(context: OpsContext, target: PostgresTarget, isDryRun: boolean): Promise<CleanupData> {
   const { database } = context.config;
-  const storages = database.cleanup.rules.some(rule => rule.archive) ? archiveStorages(context) : [];
+  const storages = archiveStorages(context);
   try {
     const lockTimeoutSeconds = database.cleanup.lockTimeout;
     const client = await openCleanupSession(target, { lockTimeoutSeconds, signal: context.signal });
@@ -95,8 +90,10 @@ async function cleanUpOver(
             folder: archiveFolder(session.archive.id),
             destinations: storages.map(storage => storage.name),
             isEncrypted: session.archive.recipients.length > 0,
+            keptSeconds: cleanup.keepArchives ?? null,
           }
         : null,
+    pruned: await pruneOld(context, storages, session.database, { rules, started, isDryRun }),
     vacuumed: await vacuumTables(client, removed, { ratio, rowsBefore, signal }),
     warnings: ordered.flatMap(rule => indexWarnings(session.keys, rule)),
     notWatched: await notWatched(client, limitsOf(context.config)),
@@ -110,10 +107,6 @@ async function follow(
   context: OpsContext,
   { deadline, planned }: { deadline: number; planned: number | null },
 ): Promise<RuleResult> {
-  const { archive } = session;
-  if (rule.rule.archive && archive && session.archivedBatches === 0 && planned !== 0) {
-    await writeArchiveDoc(archive.storages, archive.id, archive.recipients.length > 0, context.signal);
-  }
   const total = planned === null ? undefined : Math.min(planned, rule.rule.maxRowsPerRun);
   const progress = context.progress.start(`${rule.table}`, total, formatCount);
   const options: CleanupOptions = {
@@ -185,12 +178,17 @@ async function describe(
   };
 }
 
+/** Where rows are archived, or were while a rule still said so. */
 function archiveStorages(context: OpsContext): Storage[] {
+  const { backup, database } = context.config;
+  const { rules, keepArchives } = database.cleanup;
+  const isArchiving = rules.some(rule => rule.archive);
+  if (!isArchiving && (keepArchives === undefined || backup.destinations.length === 0)) return [];
   try {
     return openDestinations(context);
   } catch (thrown) {
     const error = toOpsError(thrown);
-    if (context.config.backup.destinations.length > 0) throw error;
+    if (backup.destinations.length > 0) throw error;
     throw new OpsError(
       error.code,
       'Rows are to be archived before they are deleted, and there is no destination for them',

@@ -39,8 +39,16 @@ export const cleanupDataSchema = z.strictObject({
   rules: z.array(ruleOutcomeSchema),
   /** Where the archived rows of this run lie; null when nothing was archived. */
   archive: z
-    .strictObject({ folder: z.string(), destinations: z.array(z.string()), isEncrypted: z.boolean() })
+    .strictObject({
+      folder: z.string(),
+      destinations: z.array(z.string()),
+      isEncrypted: z.boolean(),
+      /** Null: until somebody removes it. */
+      keptSeconds: z.number().nullable(),
+    })
     .nullable(),
+  /** What earlier runs archived and was older than it is kept, by destination. */
+  pruned: z.array(z.strictObject({ destination: z.string(), runs: rows, bytes: rows, problem: z.string().nullable() })),
   vacuumed: z.array(
     z.strictObject({
       table: z.string(),

@@ -9,7 +9,10 @@ export function lines({ data }: Report<CleanupData>): string[] {
   return [
     ...(data.isDryRun ? ['Nothing was deleted. As it is now:'] : []),
     ...data.rules.map(rule => `${ruleMessage(rule)}${measures(rule)}`),
-    ...(data.archive ? [`archived: ${data.archive.folder} in ${data.archive.destinations.join(', ')}`] : []),
+    ...(data.archive
+      ? [`archived: ${data.archive.folder} in ${data.archive.destinations.join(', ')}; ${keptFor(data.archive)}`]
+      : []),
+    ...data.pruned.map(each => prunedText(each, data.isDryRun)),
     ...data.vacuumed
       .filter(each => each.status !== 'not needed')
       .map(each => `vacuum ${each.table}: ${each.status === 'done' ? 'done' : `failed, ${each.message}`}`),
@@ -42,10 +45,11 @@ export function summary({ data, error, checks }: Report<CleanupData>): string {
     '',
     ...(data.archive
       ? [
-          `Archived in ${codeSpan(data.archive.folder)} of ${data.archive.destinations.map(codeSpan).join(', ')}${data.archive.isEncrypted ? ', encrypted' : ''}. ${codeSpan('RESTORE.md')} there says how to put rows back.`,
+          `Archived in ${codeSpan(data.archive.folder)} of ${data.archive.destinations.map(codeSpan).join(', ')}${data.archive.isEncrypted ? ', encrypted' : ''}; ${keptFor(data.archive)}. ${codeSpan('RESTORE.md')} there says how to put rows back.`,
           '',
         ]
       : []),
+    ...data.pruned.map(each => `- ${inertText(prunedText(each, data.isDryRun))}`),
     ...failed.map(check => `- ${inertText(check.message)}`),
     ...(data.warnings.length > 0
       ? [
@@ -61,6 +65,18 @@ export function summary({ data, error, checks }: Report<CleanupData>): string {
     ...data.notWatched.map(each => `- Not watched: ${inertText(each)}`),
     '',
   ].join('\n');
+}
+
+function keptFor({ keptSeconds }: NonNullable<CleanupData['archive']>): string {
+  return keptSeconds === null
+    ? 'kept until somebody removes it, since database.cleanup.keepArchives is not set'
+    : `kept for ${formatDuration(keptSeconds)}`;
+}
+
+function prunedText({ destination, runs, bytes, problem }: CleanupData['pruned'][number], isDryRun: boolean): string {
+  const what = `${runs} ${runs === 1 ? 'archive' : 'archives'} (${formatBytes(bytes)})`;
+  if (problem !== null) return `old archives in ${destination} were not all removed: ${problem}`;
+  return `${what} older than they are kept ${isDryRun ? 'would be' : 'were'} removed from ${destination}`;
 }
 
 function measures({ batches, seconds, pausedSeconds, archivedBytes }: RuleOutcome): string {

@@ -5,6 +5,8 @@ import { type IndexDefinition, type IndexKey, indexName } from '../indexes/index
 export interface DeclaredIndex {
   definition: IndexDefinition;
   name: string;
+  /** SQL that must have run before. */
+  prerequisites: readonly string[];
   why: string;
 }
 
@@ -19,7 +21,10 @@ export function declaredIndex(config: DeclaredIndexConfig): DeclaredIndex {
     ...(config.where !== undefined && { where: config.where }),
     ...(config.unique && { isUnique: true }),
   };
-  return { definition, name: config.name ?? indexName(definition), why: config.why };
+  const prerequisites = definition.keys.some(key => key.opclass?.endsWith('_trgm_ops'))
+    ? ['CREATE EXTENSION IF NOT EXISTS pg_trgm']
+    : [];
+  return { definition, name: config.name ?? indexName(definition), prerequisites, why: config.why };
 }
 
 function keyOf(key: DeclaredIndexConfig['columns'][number]): IndexKey {

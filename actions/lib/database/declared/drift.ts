@@ -1,7 +1,7 @@
 import { quoteQualified } from '../../postgres/index.ts';
 import type { Check } from '../../reports/index.ts';
-import type { Catalog, CatalogIndex } from '../catalog/index.ts';
-import { createIndexSql, type IndexDefinition } from '../indexes/index.ts';
+import { type Catalog, type CatalogIndex, type CatalogTable, createStatements } from '../catalog/index.ts';
+import type { IndexDefinition } from '../indexes/index.ts';
 import type { DatabaseSession } from '../session/index.ts';
 import { Canonical } from './canonical.ts';
 import type { DeclaredIndex } from './definition.ts';
@@ -16,51 +16,62 @@ export interface Drift {
   why: string;
   /** In order; empty where a person has to decide. */
   sql: string[];
+  /** What is declared; null for what is not. */
+  declared: DeclaredIndex | null;
+}
+
+export interface Comparison {
+  drift: Drift[];
+  /** Indexes of today that are declared. */
+  found: ReadonlySet<CatalogIndex>;
 }
 
 /**
  * Compares what is declared with what is there. An index that is the same under another name is there: what it is called
  * is nobody's loss. Those of constraints are never called undeclared. Throws the codes of `pgError`.
  */
-export async function findDrift(
+export async function compareDeclared(
   session: DatabaseSession,
   catalog: Catalog,
   declared: readonly DeclaredIndex[],
   options: { isStrict: boolean; ignoreSchemas: readonly string[] },
-): Promise<Drift[]> {
+): Promise<Comparison> {
   const canonical = new Canonical(session);
-  const found: Drift[] = [];
-  const matched = new Set<CatalogIndex>();
+  const drift: Drift[] = [];
+  const found = new Set<CatalogIndex>();
   for (const each of declared) {
     const { definition, name } = each;
-    const at = { schema: definition.schema, table: definition.table, name };
     const table = catalog.find(definition.schema, definition.table);
-    if (!table) {
-      found.push({
-        ...at,
-        kind: 'no table',
-        why: `there is no table ${definition.schema}.${definition.table}`,
-        sql: [],
-      });
-      continue;
-    }
-    const wanted = await canonical.identity(definition);
-    const same = await sameAs(canonical, table.indexes, wanted, name);
-    const namesake = table.indexes.find(index => index.name === name);
-    for (const index of [same, namesake]) if (index) matched.add(index);
-    const create = createIndexSql(definition, name, { concurrently: true });
-    if (same && !same.isValid) {
-      const why = `${same.name} is invalid: a build was cut off, and nothing reads it`;
-      found.push({ ...at, name: same.name, kind: 'invalid', why, sql: [`REINDEX INDEX CONCURRENTLY ${quoted(same)}`] });
-    } else if (!same && namesake) {
-      const why = `${name} is there and is another index: ${namesake.sql}`;
-      found.push({ ...at, kind: 'different', why, sql: [`DROP INDEX CONCURRENTLY ${quoted(namesake)}`, create] });
-    } else if (!same) {
-      found.push({ ...at, kind: 'missing', why: `${name} is declared and not there`, sql: [create] });
-    }
+    const wanted = table && (await canonical.identity(definition));
+    const same = wanted && (await sameAs(canonical, table.indexes, wanted, name));
+    const namesake = table?.indexes.find(index => index.name === name);
+    for (const index of [same, namesake]) if (index) found.add(index);
+    const differs = differenceOf(each, table, same || undefined, namesake, catalog);
+    if (differs) drift.push({ schema: definition.schema, table: definition.table, name, declared: each, ...differs });
   }
-  if (options.isStrict) found.push(...undeclared(catalog, matched, options.ignoreSchemas));
-  return found;
+  if (options.isStrict) drift.push(...undeclared(catalog, found, options.ignoreSchemas));
+  return { drift, found };
+}
+
+type Difference = Pick<Drift, 'kind' | 'why' | 'sql'> & Partial<Pick<Drift, 'name'>>;
+
+function differenceOf(
+  { definition, name, prerequisites }: DeclaredIndex,
+  table: CatalogTable | undefined,
+  same: CatalogIndex | undefined,
+  namesake: CatalogIndex | undefined,
+  catalog: Catalog,
+): Difference | undefined {
+  if (!table) return { kind: 'no table', why: `there is no table ${definition.schema}.${definition.table}`, sql: [] };
+  if (same?.isValid) return undefined;
+  if (same) {
+    const why = `${same.name} is invalid: a build was cut off, and nothing reads it`;
+    return { kind: 'invalid', name: same.name, why, sql: [`REINDEX INDEX CONCURRENTLY ${quoted(same)}`] };
+  }
+  const create = [...prerequisites, ...createStatements(definition, name, catalog)];
+  if (!namesake) return { kind: 'missing', why: `${name} is declared and not there`, sql: create };
+  const why = `${name} is there and is another index: ${namesake.sql}`;
+  return { kind: 'different', why, sql: [`DROP INDEX CONCURRENTLY ${quoted(namesake)}`, ...create] };
 }
 
 /** A valid one before an invalid one, the namesake before another. */
@@ -94,6 +105,7 @@ function undeclared(catalog: Catalog, matched: ReadonlySet<CatalogIndex>, ignore
       name: index.name,
       why: `${index.name} is there and not declared`,
       sql: [],
+      declared: null,
     }));
 }
 

@@ -1,2 +1,3 @@
 export { type DeclaredIndex, declaredIndex } from './definition.ts';
-export { type Drift, driftCheck, findDrift } from './drift.ts';
+export { compareDeclared, type Drift, driftCheck } from './drift.ts';
+export { readDrift } from './read-drift.ts';

@@ -1,7 +1,6 @@
-import { quoteIdent, quoteQualified } from '../../postgres/index.ts';
+import { quoteQualified } from '../../postgres/index.ts';
 import { changeId, type OfferedChange } from '../apply/index.ts';
-import type { Catalog, CatalogIndex } from '../catalog/index.ts';
-import { createIndexSql, definitionSql, type IndexDefinition, indexName } from '../indexes/index.ts';
+import { type Catalog, type CatalogIndex, createStatements } from '../catalog/index.ts';
 import { type IndexProof, type IndexRef, refKey, refOf } from '../prove/index.ts';
 import type { RemovalCandidate } from '../removal/index.ts';
 
@@ -29,7 +28,7 @@ export function buildChange(
       return text === undefined ? [] : [{ fingerprint, text }];
     }),
   };
-  const create = [...prerequisites, ...createSql(definition, name, catalog)];
+  const create = [...prerequisites, ...createStatements(definition, name, catalog)];
   const replaces = index.replaces.flatMap(ref => existing(ref) ?? []);
   if (replaces.length === 0) {
     const id = changeId({ kind: 'create', definition });
@@ -43,33 +42,6 @@ export function buildChange(
     replaces: replaces.map(each => ({ ...existingOf(each), scans: null, coveredBy: null })),
     ...common,
   };
-}
-
-/**
- * The server refuses CONCURRENTLY on a partitioned table: each partition gets its own, and the one of the parent, which
- * is empty and takes no time, holds them together and is valid when all are attached. Partitions of partitions are left to
- * `database apply`, and to one statement that locks for whoever runs it by hand.
- */
-export function createSql(definition: IndexDefinition, name: string, catalog: Catalog): string[] {
-  const table = catalog.find(definition.schema, definition.table);
-  if (table?.kind !== 'partitioned') return [createIndexSql(definition, name, { concurrently: true })];
-  const leaves = catalog.storageOf(table);
-  if (leaves.some(leaf => leaf.parentOid !== table.oid)) {
-    return [createIndexSql(definition, name, { concurrently: false })];
-  }
-  const unique = definition.isUnique ? 'UNIQUE ' : '';
-  const parent = quoteQualified(definition.schema, name);
-  return [
-    `CREATE ${unique}INDEX ${quoteIdent(name)} ON ONLY ${definitionSql(definition)}`,
-    ...leaves.flatMap(leaf => {
-      const own = { ...definition, schema: leaf.schema, table: leaf.name };
-      const ownName = indexName(own);
-      return [
-        createIndexSql(own, ownName, { concurrently: true }),
-        `ALTER INDEX ${parent} ATTACH PARTITION ${quoteQualified(leaf.schema, ownName)}`,
-      ];
-    }),
-  ];
 }
 
 export function dropChange({ index, scans, coveredBy, kind }: RemovalCandidate): OfferedChange {

@@ -1,24 +1,13 @@
-import { z } from 'zod';
 import type { OpsContext } from '../../context/index.ts';
 import { toOpsError } from '../../errors/index.ts';
 import { createGitHub, type GitHub } from '../../github/index.ts';
+import { codeSpan } from '../../markdown/index.ts';
+import { adviceLabel, adviceMarker, choiceLabel, findAdviceIssue, syncChoiceLabels } from '../advice-issue/index.ts';
 import type { AdviseData } from './data.ts';
 import { evidence } from './text.ts';
 
-export const adviceLabel = 'ops-advice';
-
 /** GitHub takes 65,536; the rest is room for the marker and for what a person adds. */
 const mostCharacters = 60_000;
-
-const issueSchema = z.object({
-  number: z.int(),
-  title: z.string(),
-  body: z.string().nullish(),
-  state: z.enum(['open', 'closed']),
-  user: z.object({ login: z.string(), type: z.string().optional() }).nullable(),
-  pull_request: z.unknown().optional(),
-});
-type Issue = z.output<typeof issueSchema>;
 
 /**
  * The evidence as one issue for each database, brought up to date in place: opened when something is offered, closed when
@@ -30,7 +19,7 @@ export async function publishAdvice(data: AdviseData, context: OpsContext): Prom
   const { log, signal } = context;
   const github = createGitHub({ token, repository, ...(apiUrl && { apiUrl }), log, signal });
   try {
-    await write(data, github, context.config.alerts.authors);
+    await writeAdvice(data, github, context.config.alerts.authors);
     return [];
   } catch (thrown) {
     signal.throwIfAborted();
@@ -39,11 +28,12 @@ export async function publishAdvice(data: AdviseData, context: OpsContext): Prom
   }
 }
 
-async function write(data: AdviseData, github: GitHub, authors: readonly string[]): Promise<void> {
-  const marker = markerOf(data.database);
-  const found = await findIssue(github, marker, authors);
+/** @throws GitHubError */
+export async function writeAdvice(data: AdviseData, github: GitHub, authors: readonly string[]): Promise<void> {
+  const found = await findAdviceIssue(github, data.database, authors);
   const isOffering = data.changes.length > 0;
   if (!found && !isOffering) return;
+  await syncChoiceLabels(github, data.database, data.changes);
   const title = `Indexes: ${data.changes.length} proved changes for ${data.database.replace(/[@#\s]+/g, ' ')}`;
   const body = issueBody(data);
   if (!found) {
@@ -51,7 +41,7 @@ async function write(data: AdviseData, github: GitHub, authors: readonly string[
     return;
   }
   const state = isOffering ? 'open' : 'closed';
-  if (found.body?.replaceAll('\r\n', '\n') === body && found.state === state && found.title === title) return;
+  if (found.body === body && found.state === state && found.title === title) return;
   await github.request('PATCH /repos/{owner}/{repo}/issues/{number}', {
     number: found.number,
     title,
@@ -62,28 +52,15 @@ async function write(data: AdviseData, github: GitHub, authors: readonly string[
 }
 
 export function issueBody(data: AdviseData): string {
-  const marker = markerOf(data.database);
-  return `${marker}\n${evidence(data, mostCharacters - marker.length - 1)}`;
+  const lead = [adviceMarker(data.database), ...howToApply(data)].join('\n');
+  return `${lead}\n${evidence(data, mostCharacters - lead.length - 1)}`;
 }
 
-/** The oldest that is ours: should two runs have opened one each, the same one is kept from then on. */
-async function findIssue(github: GitHub, marker: string, authors: readonly string[]): Promise<Issue | undefined> {
-  const list = github.paginate(
-    'GET /repos/{owner}/{repo}/issues',
-    { state: 'all', labels: adviceLabel, sort: 'created', direction: 'asc' },
-    { mostPages: 5 },
-  );
-  for await (const raw of list) {
-    const parsed = issueSchema.safeParse(raw);
-    if (!parsed.success || parsed.data.pull_request || !parsed.data.user) continue;
-    const { login, type } = parsed.data.user;
-    const isProgram = type === 'Bot' || login.endsWith('[bot]') || authors.includes(login);
-    if (isProgram && parsed.data.body?.startsWith(marker)) return parsed.data;
-  }
-  return undefined;
-}
-
-/** A name cannot end the comment that it stands in. */
-function markerOf(database: string): string {
-  return `<!-- production-ops advice ${Buffer.from(database).toString('base64url')} -->`;
+function howToApply({ changes }: AdviseData): string[] {
+  const [first] = changes;
+  if (!first) return [];
+  return [
+    `Nothing of this is applied by itself. To apply one of the changes below, put its label on this issue, for example ${codeSpan(choiceLabel(first.id))}; or run the workflow Database with its id. Whoever does must be allowed to write to this repository.`,
+    '',
+  ];
 }

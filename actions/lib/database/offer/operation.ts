@@ -3,8 +3,8 @@ import { OpsError, toOpsError } from '../../errors/index.ts';
 import { connect, type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { type Advice, advise } from '../advise/index.ts';
-import { type Catalog, readCatalog, readStatistics } from '../catalog/index.ts';
-import { type DeclaredIndex, type Drift, declaredIndex, driftCheck, findDrift } from '../declared/index.ts';
+import { type Catalog, type CatalogIndex, readCatalog, readStatistics } from '../catalog/index.ts';
+import { compareDeclared, type DeclaredIndex, type Drift, declaredIndex, driftCheck } from '../declared/index.ts';
 import { CopySession, type Proof, type ProposedIndex, proveIndexes } from '../prove/index.ts';
 import { type IndexUsage, planRemovals, type RemovalPlan, readForeignKeys, readIndexUsage } from '../removal/index.ts';
 import { type DatabaseSession, openSession } from '../session/index.ts';
@@ -34,11 +34,6 @@ export type WorkloadReader = (session: DatabaseSession) => Promise<{
   statements: readonly WorkloadStatement[];
   problem?: { what: string; mend: readonly string[] } | undefined;
 }>;
-
-/** Statements beyond these are so cheap together that no index pays for them. */
-const mostStatements = 200;
-const proofSeconds = 1800;
-const statementTimeoutMs = 30_000;
 
 /**
  * What indexes this workload wants, and which of those it has might go: searched by planner cost on production, which is
@@ -79,6 +74,8 @@ export interface Facts {
   workloadSeconds: number | null;
   usage: IndexUsage;
   declared: readonly DeclaredIndex[];
+  /** Indexes of today that are declared: they stay. */
+  declaredFound: ReadonlySet<CatalogIndex>;
   drift: readonly Drift[];
   settings: Record<string, string>;
   notes: string[];
@@ -93,6 +90,7 @@ async function readFacts(
   const { database } = context.config;
   const { statements, problem } = await readWorkload(session);
   const notes = problem ? [`${problem.what}. ${problem.mend.join(' ')}`] : [];
+  const mostStatements = database.advise.statements;
   const workload = [...statements].sort((a, b) => b.totalMs - a.totalMs).slice(0, mostStatements);
   if (workload.length < statements.length) {
     notes.push(`The ${mostStatements} costliest of ${statements.length} statements were looked at`);
@@ -100,7 +98,7 @@ async function readFacts(
   const catalog = await withReader(target, context, readCatalog);
   const usage = await readIndexUsage(session, context);
   const declared = database.indexes.map(declaredIndex);
-  const drift = await findDrift(session, catalog, declared, {
+  const { drift, found } = await compareDeclared(session, catalog, declared, {
     isStrict: database.indexesStrict,
     ignoreSchemas: database.ignoreSchemas,
   });
@@ -110,6 +108,7 @@ async function readFacts(
     workloadSeconds: await readWorkloadWindow(session),
     usage,
     declared,
+    declaredFound: found,
     drift,
     settings: await readPlannerSettings(session),
     notes: [...notes, ...usage.notes],
@@ -129,12 +128,14 @@ async function searchIndexes(
   input: AdviseInput,
   context: OpsContext,
 ): Promise<Search & { searchNotes: string[] }> {
-  const { thresholds, ignoreSchemas } = context.config.database;
+  const { thresholds, ignoreSchemas, advise: limits } = context.config.database;
+  const budgetBytes = input.budgetBytes ?? limits.budgetBytes;
   await using session = await openSession(target, { signal: context.signal });
   const plan = planRemovals(facts.catalog.tables, await readForeignKeys(session), facts.usage, {
     unusedWindowSeconds: thresholds.unusedWindow,
     unusedIndexBytes: thresholds.unusedIndexBytes,
     ignoreSchemas,
+    declared: facts.declaredFound,
   });
   const merges = plan.merges.map(merge => ({
     definition: merge.definition,
@@ -153,7 +154,7 @@ async function searchIndexes(
         catalog: facts.catalog,
         signal: context.signal,
         log: context.log,
-        ...(input.budgetBytes !== undefined && { budgetBytes: input.budgetBytes }),
+        ...(budgetBytes !== undefined && { budgetBytes }),
       }),
     );
     const chosen = advice.chosen.map(each => ({
@@ -205,6 +206,7 @@ async function proveOn(
   if (proposed.length === 0 && plan.removals.length === 0) {
     return { origin: { kind: 'none', why: 'there is nothing to prove' }, proof: undefined, groundNotes: [] };
   }
+  const limits = context.config.database.advise;
   let isOpen = false;
   try {
     await using ground = await openProvingGround(context, production, input);
@@ -222,8 +224,8 @@ async function proveOn(
         const found = facts.catalog.find(schema, table);
         return found && writesIn(found, seconds, facts.usage.windowSeconds);
       },
-      budgetSeconds: proofSeconds,
-      statementTimeoutMs,
+      budgetSeconds: limits.proofTime,
+      statementTimeoutMs: Math.ceil(limits.statementTimeout * 1000),
       log: context.log,
       progress: context.progress,
       signal: context.signal,
@@ -242,8 +244,9 @@ async function proveOn(
 }
 
 /** Values for the statements, from the statistics and rows of the copy. */
-async function sampled(ground: ProvingGround, facts: Facts, { signal }: OpsContext) {
+async function sampled(ground: ProvingGround, facts: Facts, { config, signal }: OpsContext) {
   const { settings } = facts;
+  const statementTimeoutMs = Math.ceil(config.database.advise.statementTimeout * 1000);
   await using session = await CopySession.open(ground.target, { settings, statementTimeoutMs, signal });
   const catalog = await readCatalog(session.client);
   const statistics = await readStatistics(

@@ -41,7 +41,7 @@ export function adviseData(all: Everything): AdviseData {
     indexes: proposed.map(index => indexOf(index, all, builds.find(each => each.index === index)?.change.id ?? null)),
     removals: removals.map(({ advised }) => advised),
     statements: (proof?.statements ?? []).map(statementOf),
-    drift: all.drift.map(each => ({ ...each, sql: [...each.sql] })),
+    drift: all.drift.map(({ declared: _, ...each }) => each),
     changes: [...builds.map(({ change }) => change), ...drops],
     notes: [...all.notes, ...all.searchNotes, ...all.groundNotes, ...(proof?.notes ?? [])],
   };

@@ -26,6 +26,8 @@ export interface RemovalOptions {
   /** Unused, but too small to be worth a word. */
   unusedIndexBytes: number;
   ignoreSchemas: readonly string[];
+  /** What the configuration declares stays, whoever reads it: dropping it would be drift. */
+  declared?: ReadonlySet<CatalogIndex>;
 }
 
 export interface RemovalPlan {
@@ -35,8 +37,8 @@ export interface RemovalPlan {
 
 /**
  * What of the indexes of today might go, from the catalog and from what the servers have counted. Never one that keeps
- * rows unique, belongs to a constraint, identifies rows for replication, is the last to serve a foreign key, or is part
- * of an index on a partitioned table.
+ * rows unique, belongs to a constraint, identifies rows for replication, is the last to serve a foreign key, is part of an
+ * index on a partitioned table, or is declared.
  */
 export function planRemovals(
   tables: readonly CatalogTable[],
@@ -50,13 +52,14 @@ export function planRemovals(
     const keys = foreignKeys.filter(key => key.tableOid === table.oid);
     // What goes first must not be what another candidate is covered by.
     let left = table.indexes.filter(index => index.isValid);
-    for (const index of [...left].sort(leastNeededFirst(usage))) {
+    const isDeclared = (index: CatalogIndex) => options.declared?.has(index) ?? false;
+    for (const index of [...left].sort(leastNeededFirst(usage)).filter(each => !isDeclared(each))) {
       const candidate = removalOf(index, left, keys, usage, options);
       if (!candidate) continue;
       plan.removals.push(candidate);
       left = left.filter(each => each !== index);
     }
-    plan.merges.push(...mergesOf(left));
+    plan.merges.push(...mergesOf(left.filter(each => !isDeclared(each))));
   }
   plan.removals.sort((a, b) => b.index.bytes - a.index.bytes);
   plan.merges.sort((a, b) => bytesOf(b) - bytesOf(a));

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { type GitHub, GitHubError } from '../../github/index.ts';
+import { flat } from '../../markdown/index.ts';
+import { namesOf, type OfferedChange } from '../apply/index.ts';
+import { adviceLabel } from './issue.ts';
+
+/**
+ * The label that chooses one change. It names the change itself, and not "what this issue offers": an issue may be
+ * brought up to date between the look at it and the label, and an id always means the same definition.
+ */
+export const choiceLabel = (id: string) => `${choicePrefix}${id}`;
+const choicePrefix = 'apply-index:';
+
+/** The id that a label chooses; undefined for other labels. */
+export function chosenBy(label: string): string | undefined {
+  return label.startsWith(choicePrefix) ? label.slice(choicePrefix.length) : undefined;
+}
+
+/** More would bury the labels of the repository; the others are applied by their ids. */
+const mostLabels = 30;
+/** GitHub's limit. */
+const mostCharacters = 100;
+
+const labelSchema = z.object({ name: z.string(), description: z.string().nullish() });
+
+/**
+ * Makes the label of the advice and one for each change that is offered, for people to pick from, and takes away those of
+ * changes of this database that are not offered any more: also from where they stand, so that what is out of date cannot
+ * be applied. A label that a person made is left alone. @throws GitHubError
+ */
+export async function syncChoiceLabels(
+  github: GitHub,
+  database: string,
+  changes: readonly OfferedChange[],
+): Promise<void> {
+  const known = new Map<string, string>();
+  for await (const raw of github.paginate('GET /repos/{owner}/{repo}/labels', {}, { mostPages: 10 })) {
+    const label = labelSchema.safeParse(raw).data;
+    if (label) known.set(label.name.toLowerCase(), label.description ?? '');
+  }
+  const wanted = new Map(
+    changes.slice(0, mostLabels).map(change => [choiceLabel(change.id), descriptionOf(database, change)]),
+  );
+  if (changes.length > 0 && !known.has(adviceLabel)) {
+    await createLabel(github, { name: adviceLabel, color: '0e8a16', description: 'Written by Production Ops' });
+  }
+  for (const [name, description] of wanted) {
+    if (!known.has(name)) await createLabel(github, { name, color: 'c2e0c6', description });
+  }
+  for (const [name, description] of known) {
+    const isOurs = chosenBy(name) !== undefined && description.startsWith(descriptionOf(database));
+    if (isOurs && !wanted.has(name)) await deleteLabel(github, name);
+  }
+}
+
+function descriptionOf(database: string, change?: OfferedChange): string {
+  const what = change ? `${change.kind} ${namesOf(change).index} on ${namesOf(change).table}` : '';
+  return flat(`Advice for ${database}: ${what}`).slice(0, mostCharacters).toWellFormed();
+}
+
+async function createLabel(github: GitHub, label: { name: string; color: string; description: string }): Promise<void> {
+  try {
+    await github.request('POST /repos/{owner}/{repo}/labels', label, { isRepeatable: true });
+  } catch (error) {
+    // Another run was faster.
+    if (!(error instanceof GitHubError) || error.status !== 422) throw error;
+  }
+}
+
+async function deleteLabel(github: GitHub, name: string): Promise<void> {
+  try {
+    await github.request('DELETE /repos/{owner}/{repo}/labels/{name}', { name });
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+  }
+}

@@ -1,0 +1,1 @@
+export { applyLabelledOperation, type LabelledInput } from './operation.ts';

@@ -1,0 +1,127 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { adviceMarker, choiceLabel } from '../../../actions/lib/database/advice-issue/index.ts';
+import type { AdviseData } from '../../../actions/lib/database/offer/index.ts';
+import { publishAdvice } from '../../../actions/lib/database/offer/issue.ts';
+import { libraryContext } from '../../../actions/lib/reports/index.ts';
+import { botToken, type GitHubWorld, type Issue, openGitHubWorld } from '../../alerts/github-world.ts';
+import { column, create } from '../apply/stage.ts';
+import { adviceOf } from './fixture.ts';
+
+const byCustomer = create(column('orders', 'customer_id'));
+const byStatus = create(column('orders', 'status', 'id'));
+
+let world: GitHubWorld;
+beforeAll(async () => {
+  world = await openGitHubWorld();
+});
+afterEach(() => {
+  expect(world.proxy.violations).toEqual([]);
+  world.reset();
+});
+afterAll(() => world?.[Symbol.asyncDispose]());
+
+/** @returns the notes */
+const publish = (data: AdviseData) =>
+  publishAdvice(
+    data,
+    libraryContext({
+      cwd: '/nowhere',
+      env: { GITHUB_TOKEN: botToken, GITHUB_REPOSITORY: 'acme/ops', GITHUB_API_URL: world.proxy.url },
+    }),
+  );
+const labels = async () =>
+  (await world.ask<{ name: string; description: string }[]>('GET', '/labels?per_page=100')).filter(({ name }) =>
+    name.startsWith('apply-index:'),
+  );
+const writes = () => world.proxy.requests.filter(({ method }) => method !== 'GET').length;
+const names = (issue: Issue) => issue.labels.map(label => label.name);
+
+test('an advice becomes one issue with the evidence, and a label for each change to choose from', async () => {
+  expect(await publish(adviceOf([byCustomer, byStatus]))).toEqual([]);
+  const [issue, ...more] = await world.issues();
+  expect(more).toEqual([]);
+  expect(issue).toMatchObject({ state: 'open', title: 'Indexes: 2 proved changes for shop' });
+  expect(names(issue!)).toEqual(['ops-advice']);
+  const { body } = issue!;
+  expect(body.startsWith(`${adviceMarker('shop')}\n`)).toBe(true);
+  // What was measured, what would run, what takes it back, and how it is chosen.
+  expect(body).toContain('2400 | 12');
+  expect(body).toContain(`${byCustomer.sql[0]};`);
+  expect(body).toContain(`-- to take it back: ${byCustomer.rollback[0]};`);
+  expect(body).toContain(`\`${choiceLabel(byCustomer.id)}\``);
+  expect(await labels()).toEqual(
+    expect.arrayContaining(
+      [byCustomer, byStatus].map(({ id }) =>
+        expect.objectContaining({
+          name: choiceLabel(id),
+          description: expect.stringMatching(/^Advice for shop: create orders_\S+ on public\.orders$/),
+        }),
+      ),
+    ),
+  );
+});
+
+test('the next advice brings the same issue up to date, and takes away the labels of what it does not offer', async () => {
+  await publish(adviceOf([byCustomer, byStatus]));
+  const before = writes();
+  await publish(adviceOf([byCustomer, byStatus]));
+  expect(writes()).toBe(before);
+  await publish(adviceOf([byStatus]));
+  const [issue, ...more] = await world.issues();
+  expect(more).toEqual([]);
+  expect(issue).toMatchObject({ number: 1, title: 'Indexes: 1 proved changes for shop' });
+  expect(issue!.body).not.toContain(byCustomer.id);
+  expect((await labels()).map(({ name }) => name)).toEqual([choiceLabel(byStatus.id)]);
+});
+
+test('it is closed when nothing is offered any more, and opened again when something is; none is opened for nothing', async () => {
+  await publish(adviceOf([]));
+  expect(await world.issues()).toEqual([]);
+  await publish(adviceOf([byCustomer]));
+  await publish(adviceOf([]));
+  expect(await world.issues()).toMatchObject([{ number: 1, state: 'closed', state_reason: 'completed' }]);
+  expect(await labels()).toEqual([]);
+  await publish(adviceOf([byStatus]));
+  expect(await world.issues()).toMatchObject([{ number: 1, state: 'open' }]);
+});
+
+test('each database has an issue and labels of its own', async () => {
+  await publish(adviceOf([byCustomer]));
+  await publish(adviceOf([byStatus], { database: 'shop_eu' }));
+  await publish(adviceOf([], { database: 'shop_eu' }));
+  expect((await world.issues()).map(({ title, state }) => [title, state])).toEqual([
+    ['Indexes: 1 proved changes for shop', 'open'],
+    ['Indexes: 0 proved changes for shop_eu', 'closed'],
+  ]);
+  expect((await labels()).map(({ name }) => name)).toEqual([choiceLabel(byCustomer.id)]);
+});
+
+test('an issue and a label of a person are never touched, whatever they say', async () => {
+  const body = `${adviceMarker('shop')}\nmine`;
+  await world.ask('POST', '/issues', { title: 'Indexes: my own list', body, labels: ['ops-advice'] });
+  await world.ask('POST', '/labels', { name: 'apply-index:when-we-meet', color: 'ededed', description: 'of anna' });
+  await publish(adviceOf([byCustomer]));
+  await publish(adviceOf([byStatus]));
+  const [mine, ours, ...more] = await world.issues();
+  expect(more).toEqual([]);
+  expect(mine).toMatchObject({ title: 'Indexes: my own list', body, state: 'open', user: { login: 'anna' } });
+  expect(ours).toMatchObject({ user: { login: 'github-actions[bot]' } });
+  expect(await labels()).toContainEqual(
+    expect.objectContaining({ name: 'apply-index:when-we-meet', description: 'of anna' }),
+  );
+});
+
+test('what GitHub refuses is a note with the way on, and the advice is made all the same', async () => {
+  world.proxy.fail('POST *issues', {
+    kind: 'status',
+    status: 403,
+    body: { message: 'Resource not accessible by integration' },
+    headers: { 'x-accepted-github-permissions': 'issues=write' },
+  });
+  expect(await publish(adviceOf([byCustomer]))).toEqual([
+    expect.stringMatching(/^The issue with the evidence was not written: .*'issues: write'/),
+  ]);
+  world.proxy.fail('GET *labels', { kind: 'status', status: 502 });
+  expect(await publish(adviceOf([byCustomer]))).toEqual([]);
+  expect(await world.issues()).toHaveLength(1);
+});
