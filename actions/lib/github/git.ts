@@ -10,10 +10,11 @@ export interface CommitOptions {
   branch?: string | undefined;
   message: string;
   /**
-   * What is to change, with each file's whole new text, or null to remove it; nothing for no commit. Asked again, with
+   * What is to change, with each file's whole new text or bytes, or null to remove it; nothing for no commit. Bytes keep
+   * the mode of the file that they replace. Asked again, with
    * what is there then, when another commit came first: all that follows from what it reads must be derived again.
    */
-  files: (head: Head) => Promise<ReadonlyMap<string, string | null>>;
+  files: (head: Head) => Promise<ReadonlyMap<string, string | Uint8Array | null>>;
   signal: AbortSignal;
   /** How often it is tried when others write at the same time. */
   tries?: number;
@@ -48,8 +49,8 @@ export async function commitFiles(github: GitHub, options: CommitOptions): Promi
     if (number > 1) await pause(number, options);
     const base = await readHead(github, branch);
     if (base === null) await refuseDefaultBranch(github, branch);
-    const changes = await files(headOf(cache, base));
-    const commit = await makeCommit(github, base, { changes, message });
+    const head = headOf(cache, base);
+    const commit = await makeCommit(github, base, { changes: await files(head), message, head });
     if (commit === null) return { branch, sha: base?.sha ?? null, isChanged: false, tries: number };
     if (await moveBranch(github, branch, base, commit)) return { branch, sha: commit, isChanged: true, tries: number };
   }
@@ -102,14 +103,15 @@ async function refuseDefaultBranch(github: GitHub, branch: string): Promise<void
 async function makeCommit(
   github: GitHub,
   base: Commit | null,
-  { changes, message }: { changes: ReadonlyMap<string, string | null>; message: string },
+  { changes, message, head }: { changes: ReadonlyMap<string, string | Uint8Array | null>; message: string; head: Head },
 ): Promise<string | null> {
-  const tree = [...changes].map(([path, text]) => ({
-    path,
-    mode: '100644',
-    type: 'blob',
-    ...(text === null ? { sha: null } : { content: text }),
-  }));
+  const tree: object[] = [];
+  for (const [path, content] of changes) {
+    if (content instanceof Uint8Array) {
+      const mode = (await head.entry(path))?.mode ?? '100644';
+      tree.push({ path, mode, type: 'blob', sha: await makeBlob(github, content) });
+    } else tree.push({ path, mode: '100644', type: 'blob', ...(content === null ? { sha: null } : { content }) });
+  }
   if (tree.length === 0) return null;
   // Made twice, an object is the same, or one that nothing refers to.
   const { data: made } = await github.request<{ sha: string }>(
@@ -124,6 +126,16 @@ async function makeCommit(
     { isRepeatable: true },
   );
   return commit.sha;
+}
+
+/** A tree takes text; what is none is sent before it. */
+async function makeBlob(github: GitHub, bytes: Uint8Array): Promise<string> {
+  const { data } = await github.request<{ sha: string }>(
+    'POST /repos/{owner}/{repo}/git/blobs',
+    { content: Buffer.from(bytes).toString('base64'), encoding: 'base64' },
+    { isRepeatable: true },
+  );
+  return data.sha;
 }
 
 /** @returns false when another commit came first */
