@@ -11,15 +11,24 @@ export interface Pull {
   title: string;
   body: string | null;
   state: 'open' | 'closed';
-  head: { ref: string; sha: string };
+  head: { ref: string; sha: string; repo: { full_name: string } | null };
   base: { ref: string };
 }
 
-/** Pull requests and their comments over a real repository: what a branch changes is what git says. */
+export interface Artifact {
+  id: number;
+  run: number;
+  name: string;
+  zip: Uint8Array;
+  expired: boolean;
+}
+
+/** Pull requests, their comments and artifacts of runs over a real repository: what a branch changes is what git says. */
 export class PullsApi {
   readonly git: GitDataApi;
   readonly pulls: Pull[] = [];
   readonly comments = new Map<number, Comment[]>();
+  readonly artifacts: Artifact[] = [];
   /** Who writes. */
   author: Comment['user'] = { login: 'github-actions[bot]', type: 'Bot' };
   /** How many files a page of a list holds. */
@@ -30,18 +39,34 @@ export class PullsApi {
     this.git = git;
   }
 
-  async open(head: string, base = 'main', title = 'A change'): Promise<Pull> {
+  /** Forgets everything but the repository. */
+  reset(): void {
+    this.pulls.length = 0;
+    this.comments.clear();
+    this.artifacts.length = 0;
+    this.author = { login: 'github-actions[bot]', type: 'Bot' };
+    this.pageSize = 100;
+  }
+
+  /** @param repository of the branch; of a fork another one (its commits are in the repository here, too, as on GitHub) */
+  async open(head: string, base = 'main', title = 'A change', repository = 'acme/shop'): Promise<Pull> {
     const sha = await this.git.objects.git('rev-parse', head);
     const pull: Pull = {
       number: this.pulls.length + 1,
       title,
       body: null,
       state: 'open',
-      head: { ref: head, sha },
+      head: { ref: head, sha, repo: { full_name: repository } },
       base: { ref: base },
     };
     this.pulls.push(pull);
     return pull;
+  }
+
+  upload(run: number, name: string, zip: Uint8Array): Artifact {
+    const artifact = { id: ++this.#lastId, run, name, zip, expired: false };
+    this.artifacts.push(artifact);
+    return artifact;
   }
 
   say(number: number, body: string, user: Comment['user'] = this.author): Comment {
@@ -71,7 +96,7 @@ export class PullsApi {
         url,
         request,
         this.pulls
-          .filter(({ state, head }) => state === 'open' && url.searchParams.get('head') === `acme:${head.ref}`)
+          .filter(({ state, head }) => state === 'open' && url.searchParams.get('head') === labelOf(head))
           .map(shown),
       );
     if (path === 'POST /pulls') {
@@ -81,6 +106,12 @@ export class PullsApi {
       pull.body = body.body ?? null;
       return Response.json(shown(pull), { status: 201 });
     }
+    const ofRun = /^GET \/actions\/runs\/(\d+)\/artifacts$/.exec(path)?.[1];
+    if (ofRun !== undefined) return this.#listArtifacts(Number(ofRun), url.searchParams.get('name'));
+    const zipped = /^GET \/actions\/artifacts\/(\d+)\/zip$/.exec(path)?.[1];
+    if (zipped !== undefined) return this.#redirect(Number(zipped));
+    const stored = /^GET \/blob-storage\/(\d+)$/.exec(path)?.[1];
+    if (stored !== undefined) return this.#download(Number(stored));
     if (/ \/issues\/comments\/\d+$/.test(path)) return this.#changeComment(request.method, number, body);
     const pull = this.pulls.find(each => each.number === number);
     if (kind === undefined) return this.git.handle(request);
@@ -91,6 +122,24 @@ export class PullsApi {
     if (request.method === 'PATCH') Object.assign(pull, body);
     return Response.json({ ...shown(pull), changed_files: (await this.#files(pull)).length });
   };
+
+  #listArtifacts(run: number, name: string | null): Response {
+    const artifacts = this.artifacts
+      .filter(each => each.run === run && (name === null || each.name === name))
+      .map(({ id, name: of, zip, expired }) => ({ id, name: of, size_in_bytes: zip.length, expired }));
+    return Response.json({ total_count: artifacts.length, artifacts });
+  }
+
+  /** GitHub answers with the address of a storage that takes no token of GitHub's. */
+  #redirect(id: number): Response {
+    return new Response(null, { status: 302, headers: { location: `/blob-storage/${id}` } });
+  }
+
+  #download(id: number): Response {
+    const artifact = this.artifacts.find(each => each.id === id);
+    if (!artifact) return refuse(404, 'Not Found');
+    return new Response(Buffer.from(artifact.zip), { headers: { 'content-type': 'application/zip' } });
+  }
 
   #changeComment(method: string, id: number, body: Record<string, string>): Response {
     for (const list of this.comments.values()) {
@@ -123,6 +172,10 @@ export class PullsApi {
     const next = `<${request.url.replace(/[?&]page=\d+/, '')}${url.search ? '&' : '?'}page=${page + 1}>; rel="next"`;
     return Response.json(items.slice((page - 1) * size, page * size), { headers: rest ? { link: next } : {} });
   }
+}
+
+function labelOf({ ref, repo }: Pull['head']): string {
+  return `${repo?.full_name.split('/')[0]}:${ref}`;
 }
 
 function shown(pull: Pull) {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
@@ -58,7 +58,8 @@ export async function readBundles(
   context: OpsContext,
   mode: Mode = 'optimize',
 ): Promise<FileResult[]> {
-  const bundles = await Promise.all(folders.map(folder => readBundle(resolve(context.cwd, folder), folder)));
+  const found = (await Promise.all(folders.map(folder => bundleFolders(folder, context.cwd)))).flat();
+  const bundles = await Promise.all(found.map(folder => readBundle(resolve(context.cwd, folder), folder)));
   refuseMismatch(bundles, runKey(context, mode));
   const results: FileResult[] = [];
   for (const { folder, file } of bundles) {
@@ -73,6 +74,14 @@ export async function readBundles(
   const paths = new Set(results.map(({ path }) => path));
   if (paths.size < results.length) throw wrong('the same file is in more than one bundle');
   return results;
+}
+
+/** A folder that is no bundle itself holds several, as artifacts are downloaded. */
+async function bundleFolders(folder: string, cwd: string): Promise<string[]> {
+  const entries = await readdir(resolve(cwd, folder), { withFileTypes: true }).catch(() => []);
+  if (entries.some(({ name }) => name === 'results.json')) return [folder];
+  const inside = entries.filter(entry => entry.isDirectory()).map(({ name }) => `${folder}/${name}`);
+  return inside.length > 0 ? inside.sort() : [folder];
 }
 
 interface Bundle {

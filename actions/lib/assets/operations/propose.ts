@@ -8,20 +8,21 @@ import { readBundles } from '../bundle.ts';
 import { openCache } from '../cache/index.ts';
 import { assetsDataSchema } from '../data.ts';
 import { githubOf } from '../github-of.ts';
-import { propose, smallerFiles } from '../pull-request/index.ts';
+import { propose, type Replacement, smallerFiles } from '../pull-request/index.ts';
 import { emptyRun, runTree, weigh } from '../run-tree.ts';
 import { changeTable, linesOf, summaryOf } from '../text-of.ts';
 import { finish } from './finish.ts';
 
 export interface AssetsProposeInput {
   globs: readonly string[];
-  /** One of each shard, instead of looking at the tree. */
+  /** One of each shard, or the folder that they are in, instead of looking at the tree. */
   bundles: readonly string[];
 }
 
 const dataSchema = assetsDataSchema.extend({
   pullRequest: z.strictObject({ number: z.int(), url: z.string(), isNew: z.boolean() }).nullable(),
   committedFiles: z.int(),
+  waitingFiles: z.int().describe('More than one run proposes: the next one goes on'),
 });
 export type AssetsProposeData = z.infer<typeof dataSchema>;
 
@@ -34,44 +35,49 @@ export const assetsProposeOperation: Operation<AssetsProposeInput, AssetsPropose
     const { path, keepDays } = config.assets.cache;
     const github = githubOf(context, "'contents: write' and 'pull-requests: write'");
     const root = await realpath(cwd);
-    const run = bundles.length > 0 ? emptyRun() : await runTree({ mode: 'check', globs, inPlace: false }, context);
+    const isMerge = bundles.length > 0;
+    const run = isMerge ? emptyRun() : await runTree({ mode: 'check', globs, inPlace: false }, context);
     const cache = await openCache({ folder: resolve(cwd, path), keepDays, now });
-    if (bundles.length > 0) {
+    if (isMerge) {
       run.results = await readBundles(bundles, cache, context, 'check');
       run.weighed = await weigh(run.results, { isReplaced: false, isPart: false }, context, root);
     }
-    const files = await smallerFiles(root, run.results, cache);
+    const replacements = smallerFiles(root, run.results, cache);
     const { data, checks } = await finish(
       {
         ...run,
-        mode: bundles.length > 0 ? 'merge' : 'optimize',
+        mode: isMerge ? 'merge' : 'optimize',
         kind: 'assets.optimize',
         shard: null,
-        isTaken: false,
+        isTaken: () => false,
         manifest: null,
       },
       context,
     );
-    const title = `Make ${formatCount(files.length)} ${files.length === 1 ? 'file' : 'files'} lighter by ${formatBytes(savingOf(files))}`;
     const { pullRequest, committed } = await propose(github, {
       branch: config.assets.branch,
-      files,
-      title,
+      replacements,
+      title: titleOf(replacements),
       body: bodyOf(data.changes),
       signal,
     });
-    return { data: { ...data, pullRequest, committedFiles: committed.files }, checks };
+    const counts = { committedFiles: committed.committed.length, waitingFiles: committed.waiting };
+    return { data: { ...data, pullRequest, ...counts }, checks };
   },
-  lines: report => [
-    ...linesOf(report),
-    ...(report.data?.pullRequest ? [`Pull request: ${report.data.pullRequest.url}`] : []),
-  ],
-  summary: summaryOf,
+  lines: report => [...linesOf(report), ...lineOf(report.data)],
+  summary: report => `${summaryOf(report)}${lineOf(report.data).map(line => `\n${line}\n`)}`,
   annotations: annotationsOf,
 };
 
-function savingOf(files: readonly { before: Uint8Array; after: Uint8Array }[]): number {
-  return files.reduce((sum, { before, after }) => sum + before.length - after.length, 0);
+function lineOf(data: AssetsProposeData | null): string[] {
+  if (!data?.pullRequest) return [];
+  const more = data.waitingFiles > 0 ? `; ${formatCount(data.waitingFiles)} files wait for the next run` : '';
+  return [`Pull request: ${data.pullRequest.url}, ${formatCount(data.committedFiles)} files committed${more}`];
+}
+
+function titleOf(replacements: readonly Replacement[]): string {
+  const saved = replacements.reduce((sum, { savedBytes }) => sum + savedBytes, 0);
+  return `Make ${formatCount(replacements.length)} ${replacements.length === 1 ? 'file' : 'files'} lighter by ${formatBytes(saved)}`;
 }
 
 function bodyOf(changes: AssetsProposeData['changes']): string {

@@ -1,34 +1,64 @@
-import { createHash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { deflateSync } from 'node:zlib';
 import { base85Lines } from './base85.ts';
+import { gitBlobSha } from './git-blob.ts';
+import type { Replacement } from './smaller-files.ts';
 
-export interface PatchedFile {
-  path: string;
-  before: Uint8Array;
-  after: Uint8Array;
-  /** `100644` or `100755`. */
-  mode: string;
+export interface WrittenPatch {
+  files: number;
+  bytes: number;
 }
 
-/** A patch for `git apply`, whole files, of text as of images: it applies where the files are the very ones, and nowhere else. */
-export function binaryPatch(files: readonly PatchedFile[]): string {
-  return files
-    .map(({ path, before, after, mode }) => {
-      const [from, to] = [quoted(`a/${path}`), quoted(`b/${path}`)];
-      return [
-        `diff --git ${from} ${to}\n`,
-        `index ${gitBlobSha(before)}..${gitBlobSha(after)} ${mode}\n`,
-        'GIT binary patch\n',
-        literal(after),
-        literal(before),
-      ].join('');
-    })
-    .join('');
+/**
+ * A patch for `git apply`, whole files, of text as of images: it applies where the files are the very ones, and nowhere
+ * else. Written file by file.
+ */
+export async function writePatch(
+  path: string,
+  replacements: readonly Replacement[],
+  signal: AbortSignal,
+): Promise<WrittenPatch> {
+  const written = { files: 0, bytes: 0 };
+  async function* parts() {
+    for (const replacement of replacements) {
+      const text = await patchOf(replacement);
+      if (text === undefined) continue;
+      written.files += replacement.files.length;
+      written.bytes += text.length;
+      yield text;
+    }
+  }
+  await mkdir(dirname(path), { recursive: true });
+  await pipeline(Readable.from(parts()), createWriteStream(path), { signal });
+  return written;
 }
 
-/** The name that git has for bytes. */
-export function gitBlobSha(bytes: Uint8Array): string {
-  return createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+/** Undefined when a part of it is no longer what it was. */
+async function patchOf({ files }: Replacement): Promise<string | undefined> {
+  const texts: string[] = [];
+  for (const { path, ...file } of files) {
+    const before = await file.before();
+    if (!before) return undefined;
+    texts.push(filePatch(path, { before, after: await file.after(), mode: await file.mode() }));
+  }
+  return texts.join('');
+}
+
+function filePatch(
+  path: string,
+  { before, after, mode }: { before: Uint8Array; after: Uint8Array; mode: string },
+): string {
+  return [
+    `diff --git ${quoted(`a/${path}`)} ${quoted(`b/${path}`)}\n`,
+    `index ${gitBlobSha(before)}..${gitBlobSha(after)} ${mode}\n`,
+    'GIT binary patch\n',
+    literal(after),
+    literal(before),
+  ].join('');
 }
 
 function literal(bytes: Uint8Array): string {

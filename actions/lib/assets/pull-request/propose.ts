@@ -1,11 +1,11 @@
 import { OpsError } from '../../errors/index.ts';
 import { defaultBranch, type GitHub, GitHubError } from '../../github/index.ts';
 import { type CommittedFiles, commitSmaller } from './commit.ts';
-import type { PatchedFile } from './patch.ts';
+import type { Replacement } from './smaller-files.ts';
 
 export interface Proposal {
   branch: string;
-  files: readonly PatchedFile[];
+  replacements: readonly Replacement[];
   title: string;
   body: string;
   signal: AbortSignal;
@@ -23,7 +23,10 @@ export interface Proposed {
  * @throws OpsError `ASSETS_BRANCH` when the default branch cannot be merged into it, `GITHUB_PERMISSION`, and what
  * `request` and `commitFiles` throw
  */
-export async function propose(github: GitHub, { branch, files, title, body, signal }: Proposal): Promise<Proposed> {
+export async function propose(
+  github: GitHub,
+  { branch, replacements, title, body, signal }: Proposal,
+): Promise<Proposed> {
   const base = await defaultBranch(github);
   if (branch === base) {
     throw new OpsError('CONFIG_INVALID', `assets.branch is ${branch}, which is the default branch`, {
@@ -34,11 +37,19 @@ export async function propose(github: GitHub, { branch, files, title, body, sign
   const open = await openPullRequest(github, branch);
   const isThere = await branchExists(github, branch);
   // Nothing to do, and nothing that was begun: no branch is made for that.
-  if (files.length === 0 && !isThere) return { pullRequest: null, committed: { sha: null, files: 0, skipped: [] } };
+  if (replacements.length === 0 && !isThere) {
+    return { pullRequest: null, committed: { sha: null, committed: [], skipped: [], waiting: 0 } };
+  }
   if (isThere) await mergeBase(github, branch, base);
   else await createBranch(github, branch, base);
 
-  const committed = await commitSmaller(github, { branch, files, message: title, signal });
+  const committed = await commitSmaller(github, {
+    branch,
+    replacements,
+    message: () => title,
+    protectedHint: 'Set assets.branch to a branch without rules, or let this token bypass the rule.',
+    signal,
+  });
   if (open) {
     if (open.title !== title || open.body.replaceAll('\r\n', '\n') !== body) {
       await github.request('PATCH /repos/{owner}/{repo}/pulls/{number}', { number: open.number, title, body });
