@@ -19,7 +19,7 @@ export const assetsDataSchema = z.strictObject({
   files: z.int(),
   cachedFiles: z.int(),
   bytes: bytes.describe('Of the files as they were found'),
-  savedBytes: bytes.describe('By how much they were made smaller in place'),
+  savedBytes: bytes.describe('By how much they were made smaller, where they are or in the folder of what is made'),
   possibleBytes: bytes.describe('By how much they could still be smaller, in their own formats'),
   variantBytes: bytes.describe('Of all variants'),
   heavyImages: z.int().describe('Images that could be smaller by more than assets.check allows'),

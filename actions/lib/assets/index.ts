@@ -14,5 +14,11 @@ export { type AssetsMergeInput, assetsMergeOperation } from './operations/merge.
 export { type AssetsOptimizeInput, assetsOptimizeOperation } from './operations/optimize.ts';
 export { type AssetsProposeData, type AssetsProposeInput, assetsProposeOperation } from './operations/propose.ts';
 export { type AssetsReviewData, type AssetsReviewInput, assetsReviewOperation } from './operations/review.ts';
-export { type FinishedRun, type PullRequest, readFinishedRun, readPullRequest } from './pull-request/index.ts';
+export {
+  type FinishedRun,
+  type PullRequest,
+  readFinishedRun,
+  readPullRequest,
+  readThisRun,
+} from './pull-request/index.ts';
 export { parseShard, type Shard } from './shard.ts';

@@ -83,7 +83,7 @@ export async function runTree(input: TreeInput, context: OpsContext): Promise<Tr
   for (const { path, code, reason } of listed.refused) {
     run.results.push(leftFile(path, typeOf(path), { bytes: 0, sha256: null }, code, reason));
   }
-  const isReplaced = isWritten && input.inPlace;
+  const isReplaced = isWritten && (input.inPlace || out !== undefined);
   run.weighed = await weigh(run.results, { isReplaced, isPart: input.shard !== undefined }, context, root);
   for (const { path, left } of run.results) if (left) log.debug(`${path}: ${left.reason}`, { code: left.code });
   return run;

@@ -1,4 +1,10 @@
-import { assetsCheckOperation, assetsMergeOperation, assetsOptimizeOperation, parseShard } from '../assets/index.ts';
+import {
+  assetsCheckOperation,
+  assetsMergeOperation,
+  assetsOptimizeOperation,
+  assetsProposeOperation,
+  parseShard,
+} from '../assets/index.ts';
 import { runInTerminal } from '../run/index.ts';
 import type { Arguments, Option } from './arguments.ts';
 import type { Command } from './command.ts';
@@ -15,15 +21,25 @@ const manifest: Option = {
   help: 'Write sizes, hashes, srcset and <picture> of every file',
 };
 
+const bundle: Option = {
+  type: 'value',
+  placeholder: '<folder>',
+  help: 'Hand on what was made to the job that puts it together, and write nothing else',
+};
+
 /** Files that the site serves. */
 export const assetsCommands: readonly Command[] = [
   {
     name: 'assets check',
     positionals: '[<globs>…]',
     help: 'Find images that are too heavy, broken budgets and damaged files; change nothing',
-    options: { shard },
+    options: { shard, bundle },
     run: (args, terminal) =>
-      runInTerminal(assetsCheckOperation, { globs: args.positionals, shard: shardOf(args) }, terminal),
+      runInTerminal(
+        assetsCheckOperation,
+        { globs: args.positionals, shard: shardOf(args), bundle: args.value('bundle') },
+        terminal,
+      ),
   },
   {
     name: 'assets optimize',
@@ -34,11 +50,7 @@ export const assetsCommands: readonly Command[] = [
       out,
       'in-place': inPlace,
       manifest,
-      bundle: {
-        type: 'value',
-        placeholder: '<folder>',
-        help: 'Hand on what was made to assets merge, and write nothing else',
-      },
+      bundle,
     },
     run: (args, terminal) =>
       runInTerminal(
@@ -54,6 +66,22 @@ export const assetsCommands: readonly Command[] = [
     options: { out, 'in-place': inPlace, manifest },
     run: (args, terminal) =>
       runInTerminal(assetsMergeOperation, { bundles: args.positionals, ...destination(args) }, terminal),
+  },
+  {
+    name: 'assets propose',
+    positionals: '[<globs>…]',
+    help: 'Open one pull request with what could be smaller, or bring it up to date',
+    options: {
+      bundles: { type: 'value', placeholder: '<folder>', help: 'Take what jobs of assets check --bundle handed on' },
+    },
+    run: (args, terminal) => {
+      const bundles = args.value('bundles');
+      return runInTerminal(
+        assetsProposeOperation,
+        { globs: args.positionals, bundles: bundles === undefined ? [] : [bundles] },
+        terminal,
+      );
+    },
   },
 ];
 

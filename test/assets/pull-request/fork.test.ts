@@ -1,13 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { assetsCommentOperation, type FinishedRun } from '../../../actions/lib/assets/index.ts';
-import { systemPython } from '../../services/ftp.ts';
 import { looseCss } from '../tree-fixture.ts';
 import { World, workRun } from './world.ts';
+import { zipOf } from './zip-of.ts';
 
 let world: World;
 let headSha: string;
@@ -46,25 +42,6 @@ const comment = async (run = finished()) =>
 const upload = (content: unknown = results) =>
   world.api.upload(workRun.id, 'assets-review', zipOf([['assets-review.json', JSON.stringify(content)]]));
 const allComments = () => [...world.api.comments.values()].flat();
-
-/** As Python's zipfile writes it, whatever the names. */
-function zipOf(files: [name: string, content: string][], statement = ''): Buffer {
-  const folder = mkdtempSync(join(tmpdir(), 'ops-zip-'));
-  try {
-    writeFileSync(join(folder, 'files.json'), JSON.stringify(files));
-    const script = `
-import json, warnings, zipfile
-warnings.simplefilter('ignore')
-with zipfile.ZipFile('out.zip', 'w', zipfile.ZIP_DEFLATED) as z:
-    for name, content in json.load(open('files.json')):
-        z.writestr(name, content)
-${statement}`;
-    execFileSync(systemPython, ['-c', script], { cwd: folder });
-    return readFileSync(join(folder, 'out.zip'));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 describe('a fork', () => {
   test('has nothing written by its own run: no comment, no commit, but a patch', async () => {

@@ -47,7 +47,8 @@ export const assetsOptimizeOperation: Operation<AssetsOptimizeInput, AssetsData>
         mode: 'optimize',
         kind: 'assets.optimize',
         shard: shard ? `${shard.index}/${shard.count}` : null,
-        isTaken: () => inPlace && !isBundled,
+        // What is served from `out` is the smaller one, whatever the source weighs.
+        isTaken: () => (inPlace || out !== undefined) && !isBundled,
         manifest: written,
       },
       context,

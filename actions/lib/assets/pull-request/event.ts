@@ -95,6 +95,14 @@ export function readFinishedRun(env: Environment): FinishedRun | undefined {
   };
 }
 
+/** The run that this is; undefined outside of Actions. */
+export function readThisRun(env: Environment): { id: number; attempt: number; url: string } | undefined {
+  const { GITHUB_RUN_ID: id, GITHUB_RUN_ATTEMPT: attempt, GITHUB_REPOSITORY: repository } = env;
+  if (!id || !repository) return undefined;
+  const server = (env.GITHUB_SERVER_URL || 'https://github.com').replace(/\/+$/, '');
+  return { id: Number(id), attempt: Number(attempt) || 1, url: `${server}/${repository}/actions/runs/${id}` };
+}
+
 function unreadable(event: string): OpsError {
   return new OpsError('USAGE', `The payload of the event ${event} cannot be read`, {
     hint: 'It is the file that GITHUB_EVENT_PATH names.',

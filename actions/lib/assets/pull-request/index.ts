@@ -3,7 +3,7 @@ export { commentBody } from './body.ts';
 export { changedFiles } from './changed-files.ts';
 export { type CommentDone, upsertComment } from './comment.ts';
 export { type CommittedFiles, commitSmaller } from './commit.ts';
-export { type FinishedRun, type PullRequest, readFinishedRun, readPullRequest } from './event.ts';
+export { type FinishedRun, type PullRequest, readFinishedRun, readPullRequest, readThisRun } from './event.ts';
 export { pullRequestsOf } from './of-run.ts';
 export { writePatch } from './patch.ts';
 export { type Proposed, propose } from './propose.ts';
