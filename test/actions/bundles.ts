@@ -24,7 +24,7 @@ export interface RunOptions {
   inputs?: Record<string, string>;
   env?: Record<string, string>;
   /** Content of `.github/ops.yml`. */
-  config?: string;
+  config?: string | undefined;
   event?: { name: string; payload?: object };
   onStart?: (child: ChildProcess) => void;
 }

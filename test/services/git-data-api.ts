@@ -26,7 +26,7 @@ export async function createGitDataApi(folder: string, defaultBranch = 'main'): 
   const handle = async (request: Request): Promise<Response> => {
     const url = new URL(request.url);
     const path = decodeURIComponent(url.pathname).replace(/^\/repos\/acme\/shop/, '');
-    const body = request.method === 'GET' ? undefined : ((await request.json()) as Body);
+    const body = ['GET', 'DELETE'].includes(request.method) ? undefined : ((await request.json()) as Body);
     for (const [method, pattern, answer] of routes) {
       const match = pattern.exec(path);
       if (method === request.method && match)
@@ -68,6 +68,8 @@ interface Body {
   force?: boolean;
   content?: string;
   encoding?: 'utf-8' | 'base64';
+  base?: string;
+  head?: string;
 }
 
 interface Repository {
@@ -87,6 +89,8 @@ const routes: [method: string, pattern: RegExp, answer: Answer][] = [
   ['GET', /^\/git\/trees\/([0-9a-f]{40})$/, readTree],
   ['GET', /^\/git\/blobs\/([0-9a-f]{40})$/, readBlob],
   ['GET', /^\/compare\/([0-9a-f]{40}\.\.\.[0-9a-f]{40})$/, compare],
+  ['POST', /^\/git\/blobs$/, makeBlob],
+  ['POST', /^\/merges$/, mergeBranch],
   ['POST', /^\/git\/trees$/, makeTree],
   ['POST', /^\/git\/commits$/, makeCommit],
   ['POST', /^\/git\/refs$/, makeRef],
@@ -128,7 +132,12 @@ async function readBlob({ objects }: Repository, sha: string): Promise<Response>
 async function compare({ objects }: Repository, basehead: string): Promise<Response> {
   const [base = '', head = ''] = basehead.split('...');
   if (base === head) return Response.json({ status: 'identical' });
-  return Response.json({ status: (await objects.isAncestor(base, head)) ? 'ahead' : 'diverged' });
+  const names = await objects.git('diff', '--name-only', `${base}...${head}`);
+  const files = names
+    .split('\n')
+    .filter(Boolean)
+    .map(filename => ({ filename }));
+  return Response.json({ status: (await objects.isAncestor(base, head)) ? 'ahead' : 'diverged', files });
 }
 
 async function makeTree({ objects }: Repository, _: string, body: Body): Promise<Response> {
@@ -145,6 +154,28 @@ async function makeTree({ objects }: Repository, _: string, body: Body): Promise
     );
   }
   return Response.json({ sha: tree }, { status: 201 });
+}
+
+function makeBlob({ objects }: Repository, _: string, { content = '', encoding }: Body): Response {
+  const sha = objects.write('blob', Buffer.from(content, encoding === 'base64' ? 'base64' : 'utf8'));
+  return Response.json({ sha }, { status: 201 });
+}
+
+/** 204 when there is nothing to merge, 409 when git could not merge it by itself. */
+async function mergeBranch({ objects }: Repository, _: string, { base = '', head = '' }: Body): Promise<Response> {
+  const ours = await objects.ref(`refs/heads/${base}`);
+  const theirs = (await objects.ref(`refs/heads/${head}`)) ?? head;
+  if (ours === undefined) return refuse(404, 'Base does not exist');
+  if (await objects.isAncestor(theirs, ours)) return new Response(null, { status: 204 });
+  let tree: string;
+  try {
+    tree = (await objects.git('merge-tree', '--write-tree', ours, theirs)).trim();
+  } catch {
+    return refuse(409, 'Merge conflict');
+  }
+  const sha = writeCommit(objects, tree, [ours, theirs], `Merge ${head} into ${base}`);
+  const complaint = await objects.moveRef(`refs/heads/${base}`, sha, ours);
+  return complaint ? refuse(409, complaint) : Response.json({ sha }, { status: 201 });
 }
 
 async function makeCommit({ objects }: Repository, _: string, body: Body): Promise<Response> {

@@ -11,7 +11,7 @@ const markdown = z.string().max(65_536);
 const treeEntry = z
   .strictObject({
     path: z.string().regex(/^[^/].*[^/]$/),
-    mode: z.literal('100644'),
+    mode: z.enum(['100644', '100755']),
     type: z.literal('blob'),
     sha: sha.nullable().optional(),
     content: z.string().optional(),
@@ -75,6 +75,27 @@ const bodies: { method: string; path: RegExp; schema: z.ZodType }[] = [
   },
   { method: 'POST', path: /\/issues\/\d+\/comments$/, schema: z.strictObject({ body: markdown.min(1) }) },
   { method: 'PATCH', path: /\/issues\/comments\/\d+$/, schema: z.strictObject({ body: markdown.min(1) }) },
+  { method: 'DELETE', path: /\/issues\/comments\/\d+$/, schema: z.strictObject({}) },
+  {
+    method: 'POST',
+    path: /\/pulls$/,
+    schema: z.strictObject({
+      title: z.string().min(1).max(256),
+      head: z.string().min(1),
+      base: z.string().min(1),
+      body: markdown.optional(),
+    }),
+  },
+  {
+    method: 'PATCH',
+    path: /\/pulls\/\d+$/,
+    schema: z.strictObject({ title: z.string().min(1).max(256).optional(), body: markdown.optional() }),
+  },
+  {
+    method: 'POST',
+    path: /\/merges$/,
+    schema: z.strictObject({ base: z.string().min(1), head: z.string().min(1), commit_message: z.string().optional() }),
+  },
   { method: 'POST', path: /\/issues\/\d+\/labels$/, schema: z.strictObject({ labels: labels.min(1) }) },
   { method: 'DELETE', path: /\/issues\/\d+\/labels\/[^/]+$/, schema: z.strictObject({}) },
   { method: 'POST', path: /\/issues\/\d+\/assignees$/, schema: z.strictObject({ assignees: assignees.min(1) }) },

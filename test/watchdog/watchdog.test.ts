@@ -334,6 +334,17 @@ describe('the watchdog', () => {
     await expect(watch(context({}))).rejects.toMatchObject({ code: 'WATCHDOG_NO_WORKFLOWS', exitCode: 2 });
   });
 
+  test('expects the pull request of the assets where its schedule is switched on', async () => {
+    allIsWell();
+    api.add('assets.yml', { runs: [scheduled(30)] });
+    expect((await watch(context(), { assetsPropose: 'true' })).missing).toEqual(['report assets.optimize critical']);
+    store(report('assets.check', hour));
+    expect((await watch(context(), { assetsPropose: 'true' })).missing).toEqual(['report assets.optimize critical']);
+    store(report('assets.optimize', 30 * hour));
+    expect((await watch(context(), { assetsPropose: 'true' })).missing).toEqual([]);
+    expect((await watch(context(), { assetsPropose: '' })).data.jobs).toHaveLength(2);
+  });
+
   test('takes other allowances, leaves alone what is to be ignored, and names what it does not know', async () => {
     allIsWell();
     await writeFile(

@@ -20,6 +20,9 @@ describe('every workflow', () => {
   test('that the design names so far is there', () => {
     expect(names).toEqual(
       expect.arrayContaining([
+        'assets-check.yml',
+        'assets-comment.yml',
+        'assets.yml',
         'backup.yml',
         'ci.yml',
         'database.yml',
@@ -128,6 +131,29 @@ describe('the workflow of the database', () => {
       [expression('inputs.mode'), true],
     ]);
   });
+});
+
+test('the check of assets holds no secret, and the workflow that comments runs nothing of a pull request', () => {
+  const [check, comment] = [read('assets-check.yml'), read('assets-comment.yml')];
+  expect(check + comment).not.toContain('secrets.');
+  expect(check + comment).not.toContain('contents: write');
+  expect(parse(comment).on.workflow_run.workflows).toEqual([parse(check).name]);
+  // A checkout without a ref is the default branch; artifacts are read by the action itself, in memory.
+  expect(comment.replace(/#.*/g, '')).not.toMatch(/\bref:|head_sha|download-artifact|\bgh /);
+  expect(parse(check).on).toBe('pull_request');
+  // What one uploads is what the other reads.
+  const artifact = parse(readFileSync(join(root, 'actions/assets/action.yml'), 'utf8')).inputs.artifact.default;
+  expect(check).toContain(`name: ${artifact}\n`);
+});
+
+test('the jobs of the assets share all files between them, and the last one puts all parts together', () => {
+  const { look, propose } = parse(read('assets.yml')).jobs;
+  expect(look.strategy.matrix.shard).toEqual(look.strategy.matrix.shard.map((_: number, at: number) => at + 1));
+  expect(propose.needs).toBe('look');
+  const upload = look.steps.at(-1).with;
+  const download = propose.steps.at(-2).with;
+  expect(upload.name).toBe(`assets-${expression('matrix.shard')}`);
+  expect(download.pattern).toBe('assets-*');
 });
 
 describe('the rules find', () => {

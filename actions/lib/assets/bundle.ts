@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
@@ -6,7 +6,7 @@ import { type AssetCache, blobsOf, openCache, sha256Of } from './cache/index.ts'
 import { type ResultsFile, resultsFileSchema } from './data.ts';
 import { writeBlob, writeWhole } from './operations/finish.ts';
 import type { FileResult } from './result.ts';
-import { cacheKey, settingsFor } from './settings.ts';
+import { cacheKey, type Mode, settingsFor } from './settings.ts';
 import { isInShard, type Shard } from './shard.ts';
 
 /**
@@ -18,6 +18,7 @@ export async function writeBundle(
   results: readonly FileResult[],
   shard: Shard | null,
   context: OpsContext,
+  mode: Mode = 'optimize',
 ): Promise<void> {
   const { config, cwd, now } = context;
   const target = resolve(cwd, folder);
@@ -35,15 +36,15 @@ export async function writeBundle(
   const file: ResultsFile = {
     schema: 'production-ops/assets-results/1',
     shard,
-    key: runKey(context),
+    key: runKey(context, mode),
     results: [...results],
   };
   await writeWhole(join(target, 'results.json'), JSON.stringify(file));
 }
 
 /** Of the settings and tools that results are of. */
-export function runKey({ config }: OpsContext): string {
-  const settings = settingsFor('optimize', config.assets);
+export function runKey({ config }: OpsContext, mode: Mode): string {
+  const settings = settingsFor(mode, config.assets);
   return `${cacheKey('image', settings)}-${cacheKey('css', settings)}`;
 }
 
@@ -55,9 +56,11 @@ export async function readBundles(
   folders: readonly string[],
   cache: AssetCache,
   context: OpsContext,
+  mode: Mode = 'optimize',
 ): Promise<FileResult[]> {
-  const bundles = await Promise.all(folders.map(folder => readBundle(resolve(context.cwd, folder), folder)));
-  refuseMismatch(bundles, context);
+  const found = (await Promise.all(folders.map(folder => bundleFolders(folder, context.cwd)))).flat();
+  const bundles = await Promise.all(found.map(folder => readBundle(resolve(context.cwd, folder), folder)));
+  refuseMismatch(bundles, runKey(context, mode));
   const results: FileResult[] = [];
   for (const { folder, file } of bundles) {
     for (const result of file.results) {
@@ -71,6 +74,14 @@ export async function readBundles(
   const paths = new Set(results.map(({ path }) => path));
   if (paths.size < results.length) throw wrong('the same file is in more than one bundle');
   return results;
+}
+
+/** A folder that is no bundle itself holds several, as artifacts are downloaded. */
+async function bundleFolders(folder: string, cwd: string): Promise<string[]> {
+  const entries = await readdir(resolve(cwd, folder), { withFileTypes: true }).catch(() => []);
+  if (entries.some(({ name }) => name === 'results.json')) return [folder];
+  const inside = entries.filter(entry => entry.isDirectory()).map(({ name }) => `${folder}/${name}`);
+  return inside.length > 0 ? inside.sort() : [folder];
 }
 
 interface Bundle {
@@ -92,8 +103,7 @@ async function readBundle(folder: string, name: string): Promise<Bundle> {
   }
 }
 
-function refuseMismatch(bundles: readonly Bundle[], context: OpsContext): void {
-  const key = runKey(context);
+function refuseMismatch(bundles: readonly Bundle[], key: string): void {
   const other = bundles.find(({ file }) => file.key !== key);
   if (other) throw wrong(`${other.folder} was made with other settings or other versions of the tools`);
   const counts = new Set(bundles.map(({ file }) => file.shard?.count ?? 1));

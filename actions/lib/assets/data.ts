@@ -19,7 +19,7 @@ export const assetsDataSchema = z.strictObject({
   files: z.int(),
   cachedFiles: z.int(),
   bytes: bytes.describe('Of the files as they were found'),
-  savedBytes: bytes.describe('By how much they were made smaller in place'),
+  savedBytes: bytes.describe('By how much they were made smaller, where they are or in the folder of what is made'),
   possibleBytes: bytes.describe('By how much they could still be smaller, in their own formats'),
   variantBytes: bytes.describe('Of all variants'),
   heavyImages: z.int().describe('Images that could be smaller by more than assets.check allows'),
@@ -79,10 +79,10 @@ export function isHeavy({ type, after, bytes: now }: FileResult, { savingRatio, 
   return saving >= savingBytes && saving >= now * savingRatio;
 }
 
-/** Totals and lists of results. @param isTaken the savings were written over the sources */
+/** Totals and lists of results. @param isTaken the saving of a file was written over the source */
 export function summarise(
   results: readonly FileResult[],
-  { isTaken, rule }: { isTaken: boolean; rule: HeavyRule },
+  { isTaken, rule }: { isTaken: (result: FileResult) => boolean; rule: HeavyRule },
 ): Pick<
   AssetsData,
   | 'files'
@@ -104,15 +104,15 @@ export function summarise(
   const totals = (list: readonly FileResult[]) => ({
     files: list.length,
     bytes: sum(list, result => result.bytes),
-    savedBytes: isTaken ? sum(list, savingOf) : 0,
-    possibleBytes: isTaken ? 0 : sum(list, savingOf),
+    savedBytes: sum(list, result => (isTaken(result) ? savingOf(result) : 0)),
+    possibleBytes: sum(list, result => (isTaken(result) ? 0 : savingOf(result))),
   });
   const left = results.filter(result => result.left !== null);
-  const heavy = results.filter(result => isHeavy(result, rule));
+  const heavy = results.filter(result => isHeavy(result, rule) && !isTaken(result));
   return {
     ...totals(results),
     variantBytes: sum(results, ({ variants }) => variants.reduce((total, variant) => total + variant.bytes, 0)),
-    heavyImages: isTaken ? 0 : heavy.length,
+    heavyImages: heavy.length,
     leftFiles: left.length,
     damagedFiles: left.filter(isDamaged).length,
     byType: fileTypes
@@ -132,7 +132,7 @@ export function summarise(
         before: result.bytes,
         after: result.after!.bytes,
         score: result.after!.score,
-        isTaken,
+        isTaken: isTaken(result),
         isHeavy: isHeavy(result, rule),
       })),
     left: [...left]

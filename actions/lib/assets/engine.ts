@@ -103,6 +103,14 @@ async function lookAt(path: string, options: EngineOptions, pools: Pools): Promi
     return { result: unreadable(path, type, error), signature, isCached: false };
   }
   const sha256 = sha256Of(bytes);
+  if (isLfsPointer(bytes)) {
+    const reason = 'it is a pointer of Git LFS: check out with lfs: true';
+    return {
+      result: leftFile(path, type, { bytes: bytes.length, sha256 }, 'LFS_POINTER', reason),
+      signature,
+      isCached: false,
+    };
+  }
   const content = map?.bytes ? sha256Of(`${sha256} ${sha256Of(map.bytes)}`) : sha256;
   const inputs = map ? [map.path] : [];
   const signatures = [signature, ...(await signaturesOf(root, inputs))];
@@ -126,6 +134,11 @@ async function lookAt(path: string, options: EngineOptions, pools: Pools): Promi
     const result = leftFile(path, type, { bytes: bytes.length, sha256 }, 'FAILED', (error as Error).message);
     return { result, signature, isCached: false };
   }
+}
+
+/** What a checkout has in place of a file that Git LFS keeps (its specification, "The Pointer"). */
+function isLfsPointer(bytes: Buffer): boolean {
+  return bytes.length < 1024 && bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/');
 }
 
 async function rememberReplaced(result: FileResult, { root, cache, settings }: EngineOptions): Promise<void> {

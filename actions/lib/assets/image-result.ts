@@ -9,7 +9,8 @@ export async function resultOfImage(
   cache: AssetCache,
 ): Promise<FileResult> {
   const size = { bytes: bytes.length, sha256 };
-  if (outcome.kind === 'refused') return leftFile(path, 'image', size, outcome.code, outcome.message);
+  if (outcome.kind === 'refused')
+    return leftFile(path, 'image', size, outcome.code, withoutPath(outcome.message, path));
   const { original, inPlace, variants, notes } = outcome;
   const put = async (made: Uint8Array) => ({ bytes: made.length, sha256: await cache.putBlob(made) });
   return {
@@ -33,4 +34,9 @@ export async function resultOfImage(
     ),
     encodings: [],
   };
+}
+
+/** `it is cut off` for `img/photo.jpg is cut off`: the path stands beside it. */
+function withoutPath(message: string, path: string): string {
+  return message.startsWith(`${path} `) ? `it ${message.slice(path.length + 1)}` : message;
 }

@@ -45,6 +45,6 @@ export async function mergeTree(
   } finally {
     await cache.close();
   }
-  run.weighed = await weigh(run.results, { isReplaced: inPlace, isPart: false }, context, root);
+  run.weighed = await weigh(run.results, { isReplaced: inPlace || target !== undefined, isPart: false }, context, root);
   return run;
 }

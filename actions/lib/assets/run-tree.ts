@@ -3,7 +3,7 @@ import { join, relative, resolve } from 'node:path';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { type Applied, type ApplyOptions, applyResult } from './apply.ts';
-import { needsWholeTree, type Weighed } from './budgets.ts';
+import { type Weighed, weighedGlobs } from './budgets.ts';
 import { openCache } from './cache/index.ts';
 import { createEngine, type Engine, type Looked } from './engine.ts';
 import { bytesAfter, type FileResult, leftFile } from './result.ts';
@@ -83,7 +83,7 @@ export async function runTree(input: TreeInput, context: OpsContext): Promise<Tr
   for (const { path, code, reason } of listed.refused) {
     run.results.push(leftFile(path, typeOf(path), { bytes: 0, sha256: null }, code, reason));
   }
-  const isReplaced = isWritten && input.inPlace;
+  const isReplaced = isWritten && (input.inPlace || out !== undefined);
   run.weighed = await weigh(run.results, { isReplaced, isPart: input.shard !== undefined }, context, root);
   for (const { path, left } of run.results) if (left) log.debug(`${path}: ${left.reason}`, { code: left.code });
   return run;
@@ -153,7 +153,7 @@ export async function writeResult(
   return result;
 }
 
-/** Budgets of folders and totals are about the whole tree, whatever part of it was looked at; sizes are enough for them. */
+/** Budgets are about the whole tree, whatever part of it was looked at; sizes are enough for them. */
 export async function weigh(
   results: readonly FileResult[],
   { isReplaced, isPart }: { isReplaced: boolean; isPart: boolean },
@@ -167,8 +167,8 @@ export async function weigh(
     const pixels = image ? image.width * image.height : undefined;
     weighed.set(path, { path, bytes: isReplaced ? bytesAfter(result) : result.bytes, pixels });
   }
-  if (!needsWholeTree(budgets) || isPart) return [...weighed.values()];
-  const globs = [...Object.keys(budgets.perFolder), ...Object.keys(budgets.total)];
+  const globs = weighedGlobs(budgets);
+  if (globs.length === 0 || isPart) return [...weighed.values()];
   for (const path of (await listTree(root, globs, excludeOf(context, {}))).paths) {
     if (weighed.has(path)) continue;
     const size = (await stat(join(root, path)).catch(() => undefined))?.size;

@@ -66,6 +66,11 @@ export const assetsSchema = z.strictObject({
       keepDays: z.int().min(1).max(3660).default(30).describe('What was not used for this long is removed'),
     })
     .prefault({}),
+  branch: z
+    .string()
+    .regex(/^(?!.*(?:\.\.|\/\/|@\{))[\w.][\w./+-]*[\w+-]$/, 'must be the name of a branch')
+    .default('ops/assets')
+    .describe('Of the pull request that proposes smaller files; made when it is missing'),
 });
 
 export type AssetsConfig = z.output<typeof assetsSchema>;

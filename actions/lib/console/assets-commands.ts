@@ -16,17 +16,23 @@ const manifest: Option = {
   help: 'Write sizes, hashes, srcset and <picture> of every file',
 };
 
+const bundle: Option = {
+  type: 'value',
+  placeholder: '<folder>',
+  help: 'Hand on what was made to the job that puts it together, and write nothing else',
+};
+
 /** Files that the site serves. */
 export const assetsCommands: readonly Command[] = [
   {
     name: 'assets check',
     positionals: '[<globs>…]',
     help: 'Find images that are too heavy, broken budgets and damaged files; change nothing',
-    options: { shard },
+    options: { shard, bundle },
     run: async (args, terminal) =>
       runInTerminal(
         (await area()).assetsCheckOperation,
-        { globs: args.positionals, shard: await shardOf(args) },
+        { globs: args.positionals, shard: await shardOf(args), bundle: args.value('bundle') },
         terminal,
       ),
   },
@@ -39,11 +45,7 @@ export const assetsCommands: readonly Command[] = [
       out,
       'in-place': inPlace,
       manifest,
-      bundle: {
-        type: 'value',
-        placeholder: '<folder>',
-        help: 'Hand on what was made to assets merge, and write nothing else',
-      },
+      bundle,
     },
     run: async (args, terminal) =>
       runInTerminal(
@@ -59,6 +61,22 @@ export const assetsCommands: readonly Command[] = [
     options: { out, 'in-place': inPlace, manifest },
     run: async (args, terminal) =>
       runInTerminal((await area()).assetsMergeOperation, { bundles: args.positionals, ...destination(args) }, terminal),
+  },
+  {
+    name: 'assets propose',
+    positionals: '[<globs>…]',
+    help: 'Open one pull request with what could be smaller, or bring it up to date',
+    options: {
+      bundles: { type: 'value', placeholder: '<folder>', help: 'Take what jobs of assets check --bundle handed on' },
+    },
+    run: async (args, terminal) => {
+      const bundles = args.value('bundles');
+      return runInTerminal(
+        (await area()).assetsProposeOperation,
+        { globs: args.positionals, bundles: bundles === undefined ? [] : [bundles] },
+        terminal,
+      );
+    },
   },
 ];
 

@@ -5,15 +5,24 @@ import { GitHubError } from './failures.ts';
 import { defaultBranch } from './repository.ts';
 import { type Head, headOf, ObjectCache } from './tree.ts';
 
+/**
+ * A file's whole new text, or null to remove it, or what gives its bytes: these keep the mode of the file that they
+ * replace, are asked for one after the other, and once however often the commit is tried.
+ */
+export type NewContent = string | null | (() => Promise<Uint8Array>);
+
 export interface CommitOptions {
   /** Default: the repository's default branch. Another one that is missing is made, without a past. */
   branch?: string | undefined;
-  message: string;
+  /** A function is asked after `files`. */
+  message: string | (() => string);
   /**
-   * What is to change, with each file's whole new text, or null to remove it; nothing for no commit. Asked again, with
-   * what is there then, when another commit came first: all that follows from what it reads must be derived again.
+   * What is to change; nothing for no commit. Asked again, with what is there then, when another commit came first: all
+   * that follows from what it reads must be derived again.
    */
-  files: (head: Head) => Promise<ReadonlyMap<string, string | null>>;
+  files: (head: Head) => Promise<ReadonlyMap<string, NewContent>>;
+  /** What to do about a branch whose rules refuse the commit. Default: another `reports.branch`. */
+  protectedHint?: string;
   signal: AbortSignal;
   /** How often it is tried when others write at the same time. */
   tries?: number;
@@ -40,18 +49,22 @@ const defaultTries = 30;
  * branch, `GITHUB_NOT_FOUND` when the default branch does not exist, and what `request` throws
  */
 export async function commitFiles(github: GitHub, options: CommitOptions): Promise<Committed> {
-  const { signal, files, message, tries = defaultTries } = options;
+  const { signal, files, message, protectedHint, tries = defaultTries } = options;
   const branch = options.branch ?? (await defaultBranch(github));
   const cache = new ObjectCache(github);
+  const blobs: Blobs = new Map();
   for (let number = 1; number <= tries; number++) {
     signal.throwIfAborted();
     if (number > 1) await pause(number, options);
     const base = await readHead(github, branch);
     if (base === null) await refuseDefaultBranch(github, branch);
-    const changes = await files(headOf(cache, base));
-    const commit = await makeCommit(github, base, { changes, message });
+    const head = headOf(cache, base);
+    const changes = await files(head);
+    const said = typeof message === 'function' ? message() : message;
+    const commit = await makeCommit(github, base, { changes, message: said, head, blobs });
     if (commit === null) return { branch, sha: base?.sha ?? null, isChanged: false, tries: number };
-    if (await moveBranch(github, branch, base, commit)) return { branch, sha: commit, isChanged: true, tries: number };
+    if (await moveBranch(github, { branch, base, commit, protectedHint }))
+      return { branch, sha: commit, isChanged: true, tries: number };
   }
   throw new OpsError('GITHUB_CONFLICT', `Branch ${branch} was changed by others ${tries} times in a row`, {
     hint: 'Run it again. If this happens often, give the workflows that write one concurrency group with queue: max.',
@@ -98,18 +111,31 @@ async function refuseDefaultBranch(github: GitHub, branch: string): Promise<void
   });
 }
 
+/** The hashes of what was sent already. */
+type Blobs = Map<() => Promise<Uint8Array>, string>;
+
+interface Changes {
+  changes: ReadonlyMap<string, NewContent>;
+  message: string;
+  head: Head;
+  blobs: Blobs;
+}
+
 /** @returns the hash of the commit; null when nothing differs from the base */
 async function makeCommit(
   github: GitHub,
   base: Commit | null,
-  { changes, message }: { changes: ReadonlyMap<string, string | null>; message: string },
+  { changes, message, head, blobs }: Changes,
 ): Promise<string | null> {
-  const tree = [...changes].map(([path, text]) => ({
-    path,
-    mode: '100644',
-    type: 'blob',
-    ...(text === null ? { sha: null } : { content: text }),
-  }));
+  const tree: object[] = [];
+  for (const [path, content] of changes) {
+    if (typeof content === 'function') {
+      const mode = (await head.entry(path))?.mode ?? '100644';
+      const sha = blobs.get(content) ?? (await makeBlob(github, await content()));
+      blobs.set(content, sha);
+      tree.push({ path, mode, type: 'blob', sha });
+    } else tree.push({ path, mode: '100644', type: 'blob', ...(content === null ? { sha: null } : { content }) });
+  }
   if (tree.length === 0) return null;
   // Made twice, an object is the same, or one that nothing refers to.
   const { data: made } = await github.request<{ sha: string }>(
@@ -126,8 +152,26 @@ async function makeCommit(
   return commit.sha;
 }
 
+/** A tree takes text; what is none is sent before it. */
+async function makeBlob(github: GitHub, bytes: Uint8Array): Promise<string> {
+  const { data } = await github.request<{ sha: string }>(
+    'POST /repos/{owner}/{repo}/git/blobs',
+    { content: Buffer.from(bytes).toString('base64'), encoding: 'base64' },
+    { isRepeatable: true },
+  );
+  return data.sha;
+}
+
 /** @returns false when another commit came first */
-async function moveBranch(github: GitHub, branch: string, base: Commit | null, commit: string): Promise<boolean> {
+async function moveBranch(
+  github: GitHub,
+  {
+    branch,
+    base,
+    commit,
+    protectedHint,
+  }: { branch: string; base: Commit | null; commit: string; protectedHint: string | undefined },
+): Promise<boolean> {
   try {
     if (base === null) {
       await github.request('POST /repos/{owner}/{repo}/git/refs', { ref: `refs/heads/${branch}`, sha: commit });
@@ -145,7 +189,7 @@ async function moveBranch(github: GitHub, branch: string, base: Commit | null, c
     const now = await branchSha(github, branch);
     if (error.mayHaveHappened) return now !== null && (await contains(github, now, commit));
     if (now !== (base?.sha ?? null) || isMoved(error)) return false;
-    throw protectedBranch(error, branch);
+    throw protectedBranch(error, branch, protectedHint);
   }
 }
 
@@ -164,13 +208,19 @@ function isMoved({ status, reason }: GitHubError): boolean {
   return status === 409 || /fast.?forward|already exists|but expected|cannot lock ref|cannot be updated$/i.test(reason);
 }
 
-function protectedBranch(error: GitHubError, branch: string): OpsError {
+function protectedBranch(error: GitHubError, branch: string, hint: string | undefined): OpsError {
   const isRule = error.status === 422 || (error.status === 403 && /protected|rule/i.test(error.reason));
   if (!isRule) return error;
-  return new OpsError('GITHUB_PROTECTED', `Branch ${branch} is protected and takes no reports: ${error.reason}`, {
-    hint: "Set reports.branch to a branch without rules, e.g. 'reports' (it is made when missing), or let this token bypass the rule.",
-    cause: error,
-  });
+  return new OpsError(
+    'GITHUB_PROTECTED',
+    `Branch ${branch} is protected and takes no commit of this token: ${error.reason}`,
+    {
+      hint:
+        hint ??
+        "Set reports.branch to a branch without rules, e.g. 'reports' (it is made when missing), or let this token bypass the rule.",
+      cause: error,
+    },
+  );
 }
 
 const firstDelayMs = 100;

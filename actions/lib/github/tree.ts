@@ -8,6 +8,8 @@ export interface Head {
   readonly sha: string | null;
   /** The text of a file, undefined when there is none. */
   read(path: string): Promise<string | undefined>;
+  /** The hash and the mode of a file, undefined when there is none. */
+  entry(path: string): Promise<{ sha: string; mode: string } | undefined>;
   /** What is directly in a folder; nothing when there is none. */
   list(folder: string): Promise<HeadEntry[]>;
 }
@@ -23,6 +25,7 @@ export interface HeadEntry {
 interface TreeEntry {
   path: string;
   type: string;
+  mode?: string;
   sha: string;
   size?: number;
 }
@@ -80,13 +83,20 @@ export function headOf(cache: ObjectCache, commit: { sha: string; treeSha: strin
     }
     return cache.tree(treeSha);
   };
+  const blobEntry = async (path: string) => {
+    const slash = path.lastIndexOf('/');
+    const entries = await entriesOf(path.slice(0, Math.max(0, slash)));
+    return entries.find(({ path: name, type }) => name === path.slice(slash + 1) && type === 'blob');
+  };
   return {
     sha: commit?.sha ?? null,
     async read(path) {
-      const slash = path.lastIndexOf('/');
-      const entries = await entriesOf(path.slice(0, Math.max(0, slash)));
-      const entry = entries.find(({ path: name, type }) => name === path.slice(slash + 1) && type === 'blob');
+      const entry = await blobEntry(path);
       return entry && cache.blob(entry.sha);
+    },
+    async entry(path) {
+      const found = await blobEntry(path);
+      return found && { sha: found.sha, mode: found.mode ?? '100644' };
     },
     async list(folder) {
       const entries = await entriesOf(folder);

@@ -3,7 +3,7 @@ export { createGitHubStore, type GitHubStoreOptions, reportUrl } from './github-
 export { type Histogram, histogramOf, mergeHistograms, quantileOf } from './histogram.ts';
 export { reportJsonSchemas } from './json-schemas.ts';
 export { type LibraryOptions, libraryContext } from './library.ts';
-export type { Operation, Outcome } from './operation.ts';
+export type { Annotation, Operation, Outcome } from './operation.ts';
 export {
   type Check,
   checkSchema,

@@ -16,6 +16,18 @@ export interface Operation<Input, Data> {
   lines(report: Report<Data>): string[];
   /** The step summary, Markdown, verdict first. */
   summary(report: Report<Data>): string;
+  /** What is said of files of the repository, where they are; in Actions these stand beside the file. */
+  annotations?(report: Report<Data>): Annotation[];
+}
+
+export interface Annotation {
+  level: 'error' | 'warning' | 'notice';
+  /** Relative to the repository. */
+  file: string;
+  /** From 1. */
+  line?: number;
+  title: string;
+  message: string;
 }
 
 export interface Outcome<Data> {

@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import { type Environment, loadConfig, secretVariables } from '../config/index.ts';
 import { ExitCode, type OpsError, toOpsError } from '../errors/index.ts';
 import { createLog, createProgress, type LogLevel, noProgress, Secrets } from '../log/index.ts';
-import { type Operation, type Report, reportUrl, type Status, worstStatus } from '../reports/index.ts';
+import { type Annotation, type Operation, type Report, reportUrl, type Status, worstStatus } from '../reports/index.ts';
 import { readEvent, triggerOf } from './event.ts';
 import { type InputSchema, loadInputs } from './inputs.ts';
 import { type Finished, type Frame, runOperation } from './operation.ts';
@@ -19,6 +19,7 @@ export interface Step {
   run(frame: Frame): Promise<Finished<unknown>>;
   lines(report: Report): string[];
   summary(report: Report): string;
+  annotations(report: Report): Annotation[];
   outputs(report: Report): Readonly<Record<string, string>>;
 }
 
@@ -33,6 +34,7 @@ export function step<Input, Data>(
     run: frame => runOperation(operation, input, frame),
     lines: report => operation.lines(typed(report)),
     summary: report => operation.summary(typed(report)),
+    annotations: report => operation.annotations?.(typed(report)) ?? [],
     outputs: report => (report.data === null ? {} : outputs(report.data as Data)),
   };
 }
@@ -134,6 +136,10 @@ function announce(of: Step, { report }: Finished<unknown>, secrets: Secrets, isB
     if (check.status === 'ok') continue;
     const say = isBreachFailure ? core.error : core.warning;
     say(secrets.redact(check.message), { title: check.id });
+  }
+  for (const { level, file, line, title, message } of of.annotations(report)) {
+    const say = level === 'notice' ? core.notice : level === 'error' && isBreachFailure ? core.error : core.warning;
+    say(secrets.redact(message), { title, file, ...(line !== undefined && { startLine: line }) });
   }
 }
 

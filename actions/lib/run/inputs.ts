@@ -27,6 +27,14 @@ const list = z.string().transform(value =>
     .filter(item => item !== ''),
 );
 
+/** One a line: a glob may hold commas. */
+const lines = z.string().transform(value =>
+  value
+    .split('\n')
+    .map(item => item.trim())
+    .filter(item => item !== ''),
+);
+
 export const backupInputs = z.strictObject({
   config: text,
   what: z.preprocess(value => (value === '' ? 'database' : value), z.enum(['database', 'files', 'all'])),
@@ -112,6 +120,52 @@ export const databaseInputs = z.strictObject({
   'dry-run': flag(false),
   'fail-on-breach': flag(true),
 });
+
+/** Without its mode an input would be passed over without a word. */
+const assetsModes: Readonly<Record<string, readonly string[]>> = {
+  files: ['check', 'optimize'],
+  fix: ['check'],
+  'pull-request': ['optimize'],
+  'in-place': ['optimize'],
+  out: ['optimize'],
+  manifest: ['optimize'],
+  shard: ['check', 'optimize'],
+  bundle: ['check', 'optimize'],
+  bundles: ['optimize'],
+};
+
+export const assetsInputs = z
+  .strictObject({
+    config: text,
+    mode: z.preprocess(value => (value === '' ? 'check' : value), z.enum(['check', 'optimize', 'comment'])),
+    files: lines,
+    fix: choice(['commit', 'patch']),
+    comment: flag(true),
+    name: z
+      .string()
+      .regex(/^[\w-]{0,40}$/, 'must be letters, digits, - and _, at most 40')
+      .transform(value => value || undefined),
+    'pull-request': flag(false),
+    'in-place': flag(false),
+    out: text,
+    manifest: text,
+    shard: text,
+    bundle: text,
+    bundles: lines,
+    artifact: z.string().transform(value => value || 'assets-review'),
+    'fail-on-breach': flag(true),
+  })
+  .superRefine((inputs, { addIssue }) => {
+    const isGiven = (value: unknown) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
+    for (const [name, modes] of Object.entries(assetsModes)) {
+      if (isGiven(inputs[name as keyof typeof inputs]) && !modes.includes(inputs.mode))
+        addIssue({ code: 'custom', path: [name], message: `that is for mode: ${modes.join(' and ')}` });
+    }
+    for (const name of ['in-place', 'out', 'manifest'] as const) {
+      if (inputs['pull-request'] && isGiven(inputs[name]))
+        addIssue({ code: 'custom', path: [name], message: 'with pull-request: true nothing is written here' });
+    }
+  });
 
 export type InputSchema = z.ZodObject<{ config: typeof text }>;
 

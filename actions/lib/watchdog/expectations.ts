@@ -6,7 +6,7 @@ import type { Workflow, WorkflowStep } from './workflows.ts';
 
 /** Work that some workflow does on a schedule, and of which there should therefore be a recent report. */
 export interface ExpectedJob {
-  /** `backup.database`, `drill.database`, `database.analyze`; for other actions the name of the action. */
+  /** `backup.database`, `database.analyze`, `assets.optimize`; for other actions the name of the action. */
   readonly name: string;
   /** The workflow whose schedule it is; the first one, when there are several. */
   readonly file: string;
@@ -162,6 +162,7 @@ function jobNames(step: WorkflowStep, lookup: Lookup): string[] {
     return value === undefined ? undefined : String(value ?? '') || byDefault;
   };
   if (action === 'drill') return [['drill', input('kind', 'database')].filter(Boolean).join('.')];
+  if (action === 'assets') return [['assets', input('mode', 'check')].filter(Boolean).join('.')];
   if (action !== 'backup' && action !== 'database') return [action];
   if (input('dry-run', 'false') === 'true') return [];
   if (action === 'database') return [['database', input('mode', 'analyze')].filter(Boolean).join('.')];

@@ -30,6 +30,8 @@ import { type FoundWorkflows, fetchWorkflows, readWorkflows, workflowsFolder } f
 export interface WatchdogInput {
   /** Where reports are read. Default: from GitHub when there is a token, which sees those of every run; else the folder. */
   reports?: 'github' | 'directory' | undefined;
+  /** `vars.ASSETS_PROPOSE` of the repository: whether `assets.yml` runs on its schedule. Default: that it does not. */
+  assetsPropose?: string | undefined;
 }
 
 /**
@@ -41,7 +43,7 @@ export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
   dataSchema: watchdogDataSchema,
   async execute(input, context) {
     const github = openGitHub(context);
-    const expectations = expect(await findWorkflows(context, github), context);
+    const expectations = expect(await findWorkflows(context, github), input, context);
     const data: WatchdogData = { jobs: [], schedules: [], heartbeat: null };
     const checks: Check[] = expectations.unreadable.map(({ file, reason }) => unreadable(file, reason));
 
@@ -89,10 +91,15 @@ async function findWorkflows({ cwd }: OpsContext, github: GitHub | undefined): P
   });
 }
 
-function expect({ workflows, unreadable }: FoundWorkflows, { config, log }: OpsContext): Expectations {
+function expect(
+  { workflows, unreadable }: FoundWorkflows,
+  { assetsPropose = '' }: WatchdogInput,
+  { config, log }: OpsContext,
+): Expectations {
   const vars = {
     BACKUP_FILES_PATHS: config.backup.files.paths.join(','),
     CDN_URL: Object.values(config.cdn.zones)[0]?.url ?? '',
+    ASSETS_PROPOSE: assetsPropose,
   };
   const found = expectationsOf(workflows, vars, config.watchdog.ignore);
   const files = workflows.map(workflow => workflow.file);

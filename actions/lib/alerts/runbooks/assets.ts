@@ -11,7 +11,7 @@ export const assetsRunbooks: Runbooks = {
   'assets.images': finding(
     'Images are heavier than they need to be',
     'At the perceptual target they could be smaller by more than `assets.check` allows.',
-    'Let `ops assets optimize --in-place` write them, and commit the result.',
+    'Merge the pull request that `assets.yml` opens, or let `ops assets optimize --in-place` write them and commit the result.',
   ),
   'assets.files': finding(
     'Assets could not be read',
@@ -29,5 +29,5 @@ export const assetsRunbooks: Runbooks = {
     'The report lists totals by type and the heaviest files.',
   ),
   'assets.check.run': () => failedRun('The check of the assets', check, undefined),
-  'assets.optimize.run': () => failedRun('The optimisation of the assets', undefined, undefined),
+  'assets.optimize.run': () => failedRun('The optimisation of the assets', undefined, 'assets.yml'),
 };

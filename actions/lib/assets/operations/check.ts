@@ -1,4 +1,6 @@
 import type { Operation } from '../../reports/index.ts';
+import { annotationsOf } from '../annotations.ts';
+import { writeBundle } from '../bundle.ts';
 import { type AssetsData, assetsDataSchema } from '../data.ts';
 import { runTree } from '../run-tree.ts';
 import type { Shard } from '../shard.ts';
@@ -9,6 +11,8 @@ export interface AssetsCheckInput {
   /** Empty: `assets.include`. */
   globs: readonly string[];
   shard: Shard | undefined;
+  /** Folder that hands on what was found to the job that puts it together. */
+  bundle?: string | undefined;
 }
 
 /**
@@ -18,11 +22,22 @@ export interface AssetsCheckInput {
 export const assetsCheckOperation: Operation<AssetsCheckInput, AssetsData> = {
   kind: 'assets.check',
   dataSchema: assetsDataSchema,
-  async execute({ globs, shard }, context) {
+  async execute({ globs, shard, bundle }, context) {
     const run = await runTree({ mode: 'check', globs, shard, inPlace: false }, context);
+    if (bundle !== undefined) await writeBundle(bundle, run.results, shard ?? null, context, 'check');
     const of = shard ? `${shard.index}/${shard.count}` : null;
-    return finish({ ...run, mode: 'check', kind: 'assets.check', shard: of, isTaken: false, manifest: null }, context);
+    const found = {
+      ...run,
+      mode: 'check',
+      kind: 'assets.check',
+      shard: of,
+      isTaken: () => false,
+      manifest: null,
+    } as const;
+    // A part says nothing of the whole: who puts the parts together reports.
+    return { ...(await finish(found, context)), isDryRun: bundle !== undefined };
   },
   lines: linesOf,
   summary: summaryOf,
+  annotations: annotationsOf,
 };

@@ -17,8 +17,10 @@ export interface Found {
   shard: string | null;
   results: readonly FileResult[];
   weighed: readonly Weighed[];
-  /** Savings were written over the sources. */
-  isTaken: boolean;
+  /** What a pull request changes: budgets of other files are not its. */
+  only?: ReadonlySet<string>;
+  /** The saving of a file was written over the source. */
+  isTaken: (result: FileResult) => boolean;
   cachedFiles: number;
   writtenFiles: number;
   writtenBytes: number;
@@ -29,7 +31,7 @@ export interface Found {
 export async function finish(found: Found, context: OpsContext): Promise<{ data: AssetsData; checks: Check[] }> {
   const { check: rule, budgets } = context.config.assets;
   const { mode, kind, shard, results, isTaken, cachedFiles, writtenFiles, writtenBytes, manifest } = found;
-  const verdicts = judgeBudgets(budgets, found.weighed);
+  const verdicts = judgeBudgets(budgets, found.weighed, found.only);
   const broken = verdicts.filter(({ isBroken }) => isBroken);
   const data: AssetsData = {
     mode,

@@ -21,7 +21,14 @@ export const assetsMergeOperation: Operation<AssetsMergeInput, AssetsData> = {
     const run = await mergeTree({ bundles, out, inPlace }, context);
     const written = manifest ? await writeManifest(manifest, run.results, context, out !== undefined) : null;
     return finish(
-      { ...run, mode: 'merge', kind: 'assets.optimize', shard: null, isTaken: inPlace, manifest: written },
+      {
+        ...run,
+        mode: 'merge',
+        kind: 'assets.optimize',
+        shard: null,
+        isTaken: () => inPlace || out !== undefined,
+        manifest: written,
+      },
       context,
     );
   },

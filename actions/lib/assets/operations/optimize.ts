@@ -41,17 +41,20 @@ export const assetsOptimizeOperation: Operation<AssetsOptimizeInput, AssetsData>
     );
     if (isBundled) await writeBundle(bundle, run.results, shard ?? null, context);
     const written = manifest ? await writeManifest(manifest, run.results, context, out !== undefined) : null;
-    return finish(
+    const done = await finish(
       {
         ...run,
         mode: 'optimize',
         kind: 'assets.optimize',
         shard: shard ? `${shard.index}/${shard.count}` : null,
-        isTaken: inPlace && !isBundled,
+        // What is served from `out` is the smaller one, whatever the source weighs.
+        isTaken: () => (inPlace || out !== undefined) && !isBundled,
         manifest: written,
       },
       context,
     );
+    // A part says nothing of the whole: who puts the parts together reports.
+    return { ...done, isDryRun: isBundled };
   },
   lines: linesOf,
   summary: summaryOf,

@@ -1,0 +1,11 @@
+export { readArtifactFile } from './artifact.ts';
+export { commentBody } from './body.ts';
+export { changedFiles } from './changed-files.ts';
+export { type CommentDone, upsertComment } from './comment.ts';
+export { type CommittedFiles, commitSmaller } from './commit.ts';
+export { type FinishedRun, type PullRequest, readFinishedRun, readPullRequest, readThisRun } from './event.ts';
+export { pullRequestsOf } from './of-run.ts';
+export { writePatch } from './patch.ts';
+export { type Proposed, propose } from './propose.ts';
+export { mostReviewBytes, parseReviewFile, type ReviewFile, reviewFileName } from './review-file.ts';
+export { type Replacement, smallerFiles } from './smaller-files.ts';
