@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import {
   createImagePool,
@@ -56,6 +57,38 @@ describe('the pool of images', () => {
     await pool[Symbol.asyncDispose]();
     await underWay;
   });
+
+  test('an image that takes its process with it is one error, and the others go on', async () => {
+    const bytes = await photo(800, 600).png().toBuffer();
+    await using pool = createImagePool({ concurrency: 1 });
+    const before = new Set(await childProcesses());
+    const killed = pool.optimize({ path: 'a.png', bytes, settings, signal });
+    const other = pool.optimize({ path: 'b.png', bytes, settings, signal });
+    const [worker] = (await childProcesses()).filter(pid => !before.has(pid));
+    process.kill(worker!, 'SIGKILL');
+    await expect(killed).rejects.toMatchObject({
+      code: 'IMAGE_PROCESS',
+      message: 'a.png could not be worked on: it was ended by SIGKILL',
+    });
+    expect(await other).toMatchObject({ kind: 'done' });
+  });
+
+  test('what decodes files of strangers has no secret in its environment, and ends with the pool', async () => {
+    process.env.POOL_TEST_TOKEN = 'pool-secret';
+    const before = new Set(await childProcesses());
+    const pool = createImagePool({ concurrency: 2 });
+    await Promise.all([1, 2].map(() => pool.optimize({ path: 'a.jpg', bytes: Buffer.from('x'), settings, signal })));
+    const workers = (await childProcesses()).filter(pid => !before.has(pid));
+    expect(workers).toHaveLength(2);
+    for (const pid of workers) {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+      expect(environment).toContain('MALLOC_ARENA_MAX=1');
+      expect(environment).not.toContain('pool-secret');
+    }
+    await pool[Symbol.asyncDispose]();
+    const left = await childProcesses();
+    expect(workers.filter(pid => left.includes(pid))).toEqual([]);
+  });
 });
 
 describe('the bound of memory', () => {
@@ -85,3 +118,11 @@ describe('the bound of memory', () => {
     expect(events).toEqual(['a', 'b', 'c', 'huge']);
   });
 });
+
+async function childProcesses(): Promise<number[]> {
+  const threads = await readdir('/proc/self/task');
+  const lists = await Promise.all(
+    threads.map(thread => readFile(`/proc/self/task/${thread}/children`, 'utf8').catch(() => '')),
+  );
+  return lists.flatMap(list => list.split(' ').filter(Boolean).map(Number));
+}
