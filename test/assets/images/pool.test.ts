@@ -92,30 +92,50 @@ describe('the pool of images', () => {
 });
 
 describe('the bound of memory', () => {
-  test('lets in as much as there is, in order, and what is larger than all of it alone', async () => {
-    const gate = createMemoryGate(100);
+  const gateOf = (totalBytes: number) => {
+    const gate = createMemoryGate(totalBytes);
     const events: string[] = [];
     const take = (name: string, bytes: number) =>
       gate.hold(bytes).then(release => {
         events.push(name);
         return release;
       });
+    return { events, take };
+  };
+
+  test('lets in as much as there is, and what is larger than all of it alone', async () => {
+    const { events, take } = gateOf(100);
     const releaseA = await take('a', 60);
     const b = take('b', 60);
-    const c = take('c', 30);
+    const releaseC = await take('c', 30);
     const huge = take('huge', 1000);
+    const d = take('d', 20);
     await Promise.resolve();
-    expect(events).toEqual(['a']);
+    expect(events).toEqual(['a', 'c']);
     releaseA();
     releaseA();
-    const [releaseB, releaseC] = [await b, await c];
-    expect(events).toEqual(['a', 'b', 'c']);
+    const [releaseB] = [await b];
+    releaseC();
+    const releaseD = await d;
+    expect(events).toEqual(['a', 'c', 'b', 'd']);
     releaseB();
     await Promise.resolve();
-    expect(events).toEqual(['a', 'b', 'c']);
-    releaseC();
+    expect(events).toEqual(['a', 'c', 'b', 'd']);
+    releaseD();
     (await huge)();
-    expect(events).toEqual(['a', 'b', 'c', 'huge']);
+    expect(events).toEqual(['a', 'c', 'b', 'd', 'huge']);
+  });
+
+  test('what needs much is overtaken a few times, and not for ever', async () => {
+    const { events, take } = gateOf(100);
+    const releaseFirst = await take('first', 60);
+    const large = take('large', 60);
+    const small = Array.from({ length: 12 }, () => take('small', 1));
+    await Promise.all(small.slice(0, 8));
+    expect(events).toEqual(['first', ...Array(8).fill('small')]);
+    releaseFirst();
+    await Promise.all([large, ...small]);
+    expect(events).toEqual(['first', ...Array(8).fill('small'), 'large', ...Array(4).fill('small')]);
   });
 });
 
