@@ -35,6 +35,11 @@ const needs = {
     found: () => onPath('varnishd'),
     for: 'the cache server of the tests',
   },
+  browser: {
+    packages: ['chromium'],
+    found: () => ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].some(onPath),
+    for: 'the browser of the tests',
+  },
   pgbouncer: { packages: ['pgbouncer'], found: () => onPath('pgbouncer'), for: 'the pooler of the tests' },
 };
 
@@ -42,7 +47,7 @@ const commands = {
   demo: { script: 'scripts/demo.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },
   test: {
     script: 'scripts/test.ts',
-    needs: ['postgres', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer', 'varnish'],
+    needs: ['postgres', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer', 'varnish', 'browser'],
   },
   ops: { script: 'scripts/ops.ts', needs: [] },
   bench: { script: 'scripts/bench/index.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },

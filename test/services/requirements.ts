@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { describe, test } from 'vitest';
+import { findBrowser } from './browser.ts';
 import { systemPython } from './ftp.ts';
 import { findProgram } from './processes.ts';
 
@@ -18,6 +19,10 @@ const services = {
     found: () => findProgram('varnishd') !== undefined,
     install: 'apt-get install --no-install-recommends varnish varnish-modules',
   },
+  browser: {
+    found: () => findBrowser() !== undefined,
+    install: 'apt-get install --no-install-recommends chromium',
+  },
 };
 
 export type ServiceName = keyof typeof services;
@@ -25,7 +30,7 @@ export type ServiceName = keyof typeof services;
 /** Why a service cannot be started here; `undefined` when it can. */
 export function missingService(name: ServiceName): string | undefined {
   const { found, install } = services[name];
-  return found() ? undefined : `the ${name} server is not installed: ${install}`;
+  return found() ? undefined : `the ${name}${name === 'browser' ? '' : ' server'} is not installed: ${install}`;
 }
 
 /**
@@ -38,7 +43,7 @@ export function requireService(name: ServiceName): (title: string, tests: () => 
   return (title, tests) => {
     describe.skip(`${title} (skipped: ${reason})`, tests);
     if (process.env.CI === 'true') {
-      test(`${title} needs the ${name} server`, () => {
+      test(`${title} needs the ${name}`, () => {
         throw new Error(reason);
       });
     }

@@ -1,3 +1,4 @@
+import { readdir, readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import {
   createImagePool,
@@ -56,32 +57,92 @@ describe('the pool of images', () => {
     await pool[Symbol.asyncDispose]();
     await underWay;
   });
+
+  test('an image that takes its process with it is one error, and the others go on', async () => {
+    const bytes = await photo(800, 600).png().toBuffer();
+    await using pool = createImagePool({ concurrency: 1 });
+    const before = new Set(await childProcesses());
+    const killed = pool.optimize({ path: 'a.png', bytes, settings, signal });
+    const other = pool.optimize({ path: 'b.png', bytes, settings, signal });
+    const [worker] = (await childProcesses()).filter(pid => !before.has(pid));
+    process.kill(worker!, 'SIGKILL');
+    await expect(killed).rejects.toMatchObject({
+      code: 'IMAGE_PROCESS',
+      message: 'a.png could not be worked on: it was ended by SIGKILL',
+    });
+    expect(await other).toMatchObject({ kind: 'done' });
+  });
+
+  test('what decodes files of strangers has no secret in its environment, and ends with the pool', async () => {
+    process.env.POOL_TEST_TOKEN = 'pool-secret';
+    const before = new Set(await childProcesses());
+    const pool = createImagePool({ concurrency: 2 });
+    await Promise.all([1, 2].map(() => pool.optimize({ path: 'a.jpg', bytes: Buffer.from('x'), settings, signal })));
+    const workers = (await childProcesses()).filter(pid => !before.has(pid));
+    expect(workers).toHaveLength(2);
+    for (const pid of workers) {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+      expect(environment).toContain('MALLOC_ARENA_MAX=1');
+      expect(environment).not.toContain('pool-secret');
+    }
+    await pool[Symbol.asyncDispose]();
+    const left = await childProcesses();
+    expect(workers.filter(pid => left.includes(pid))).toEqual([]);
+  });
 });
 
 describe('the bound of memory', () => {
-  test('lets in as much as there is, in order, and what is larger than all of it alone', async () => {
-    const gate = createMemoryGate(100);
+  const gateOf = (totalBytes: number) => {
+    const gate = createMemoryGate(totalBytes);
     const events: string[] = [];
     const take = (name: string, bytes: number) =>
       gate.hold(bytes).then(release => {
         events.push(name);
         return release;
       });
+    return { events, take };
+  };
+
+  test('lets in as much as there is, and what is larger than all of it alone', async () => {
+    const { events, take } = gateOf(100);
     const releaseA = await take('a', 60);
     const b = take('b', 60);
-    const c = take('c', 30);
+    const releaseC = await take('c', 30);
     const huge = take('huge', 1000);
+    const d = take('d', 20);
     await Promise.resolve();
-    expect(events).toEqual(['a']);
+    expect(events).toEqual(['a', 'c']);
     releaseA();
     releaseA();
-    const [releaseB, releaseC] = [await b, await c];
-    expect(events).toEqual(['a', 'b', 'c']);
+    const [releaseB] = [await b];
+    releaseC();
+    const releaseD = await d;
+    expect(events).toEqual(['a', 'c', 'b', 'd']);
     releaseB();
     await Promise.resolve();
-    expect(events).toEqual(['a', 'b', 'c']);
-    releaseC();
+    expect(events).toEqual(['a', 'c', 'b', 'd']);
+    releaseD();
     (await huge)();
-    expect(events).toEqual(['a', 'b', 'c', 'huge']);
+    expect(events).toEqual(['a', 'c', 'b', 'd', 'huge']);
+  });
+
+  test('what needs much is overtaken a few times, and not for ever', async () => {
+    const { events, take } = gateOf(100);
+    const releaseFirst = await take('first', 60);
+    const large = take('large', 60);
+    const small = Array.from({ length: 12 }, () => take('small', 1));
+    await Promise.all(small.slice(0, 8));
+    expect(events).toEqual(['first', ...Array(8).fill('small')]);
+    releaseFirst();
+    await Promise.all([large, ...small]);
+    expect(events).toEqual(['first', ...Array(8).fill('small'), 'large', ...Array(4).fill('small')]);
   });
 });
+
+async function childProcesses(): Promise<number[]> {
+  const threads = await readdir('/proc/self/task');
+  const lists = await Promise.all(
+    threads.map(thread => readFile(`/proc/self/task/${thread}/children`, 'utf8').catch(() => '')),
+  );
+  return lists.flatMap(list => list.split(' ').filter(Boolean).map(Number));
+}

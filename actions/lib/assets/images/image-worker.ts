@@ -1,10 +1,8 @@
-import { parentPort } from 'node:worker_threads';
 import type { MemoryGate } from './memory-gate.ts';
 import { optimizeImage } from './optimize.ts';
 import type { FromWorker, ToWorker } from './pool.ts';
 
-/** One thread of the pool: an image at a time. Memory is asked of the pool, which knows what the others hold. */
-const port = parentPort!;
+/** One process of the pool: an image at a time. Memory is asked of the pool, which knows what the others hold. */
 const granted = new Map<number, () => void>();
 let tickets = 0;
 let cancel = new AbortController();
@@ -19,7 +17,7 @@ const gate: MemoryGate = {
   },
 };
 
-port.on('message', (message: ToWorker) => {
+process.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'granted':
       granted.get(message.ticket)?.();
@@ -30,6 +28,10 @@ port.on('message', (message: ToWorker) => {
       return void work(message);
   }
 });
+
+// Ctrl-C reaches every process of a terminal: the pool says when it is enough, and its end is ours.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
+process.on('disconnect', () => process.exit());
 
 async function work({ path, bytes, settings }: Extract<ToWorker, { kind: 'work' }>): Promise<void> {
   cancel = new AbortController();
@@ -42,5 +44,5 @@ async function work({ path, bytes, settings }: Extract<ToWorker, { kind: 'work' 
 }
 
 function send(message: FromWorker): void {
-  port.postMessage(message);
+  process.send?.(message);
 }

@@ -1,5 +1,5 @@
 import sharp, { type Sharp } from 'sharp';
-import { noRights, rightsOf, withRights } from './encoders.ts';
+import { rightsOf, withRights } from './encoders.ts';
 import {
   isAppSegment,
   isExif,
@@ -16,22 +16,26 @@ import {
 } from './files/index.ts';
 import { holding } from './memory-gate.ts';
 import type { InPlace } from './outcome.ts';
-import { decoding, isEqual, keepsProfile, open, type Picture } from './pixels.ts';
-import { encodeAtTarget, type ImageJob, openReference } from './reference.ts';
+import { coloursOf, decode, decoding, isEqual, keepsProfile, open, type Picture, release } from './pixels.ts';
+import { encodeAtTarget, type ImageJob, openStreamed } from './reference.ts';
 
 export interface Shrunk {
   inPlace: InPlace | undefined;
   notes: string[];
 }
 
-/** Measured at the peak: the original and what came of it decoded, and what the encoder keeps. */
-const bytesPerPixel = 16;
-
 /** The original smaller in its own format, or as it is. */
 export function shrinkInPlace(job: ImageJob): Promise<Shrunk> {
-  const { width, height, frames, bitsPerChannel } = job.facts;
-  const bytes = width * height * frames * bytesPerPixel * (bitsPerChannel / 8);
-  return holding(job.gate, bytes, () => shrinkByFormat(job));
+  const { width, height, frames } = job.facts;
+  return holding(job.gate, width * height * frames * bytesPerPixel(job), () => shrinkByFormat(job));
+}
+
+/** Measured at the peak: with JPEG the encoder's coefficients, otherwise the original and what came of it decoded. */
+function bytesPerPixel({ file, facts }: ImageJob): number {
+  if (facts.format !== 'jpeg') return facts.bitsPerChannel;
+  const isProgressive = readJpeg(file.bytes)?.segments.some(({ marker }) => marker === markers.progressive);
+  // Coefficients of all scans at once; and what is turned has to be there as a whole.
+  return 7.5 + (isProgressive ? 2 : 0) + (facts.orientation > 1 ? 3 : 0);
 }
 
 function shrinkByFormat(job: ImageJob): Promise<Shrunk> {
@@ -72,12 +76,8 @@ async function shrinkJpeg(job: ImageJob): Promise<Shrunk> {
     const cleaned = cleanedJpeg(job);
     return { inPlace: cleaned && { bytes: cleaned, score: 100, quality: undefined, encodes: 0 }, notes: [reason] };
   }
-  const reference = await openReference(job, facts.width);
-  const encoded = await encodeAtTarget(
-    job,
-    { ...reference, source: { ...reference.source, rights: noRights } },
-    'jpeg',
-  );
+  using reference = await openStreamed(job);
+  const encoded = await encodeAtTarget(job, reference, 'jpeg');
   const cleaned = cleanedJpeg(job);
   if (encoded) {
     const bytes = withSegments(encoded.bytes, await segmentsToKeep(job), encoded.score);
@@ -151,7 +151,7 @@ async function shrinkLossless(job: ImageJob): Promise<Shrunk> {
   const { facts, signal } = job;
   let best: Buffer | undefined;
   let encodes = 0;
-  for (const attempt of losslessAttempts(job)) {
+  for (const attempt of await losslessAttempts(job)) {
     signal.throwIfAborted();
     const bytes = await decoding(job.file, attempt);
     encodes++;
@@ -162,7 +162,7 @@ async function shrinkLossless(job: ImageJob): Promise<Shrunk> {
   return { inPlace: best && { bytes: best, score: 100, quality: undefined, encodes }, notes: [] };
 }
 
-function losslessAttempts(job: ImageJob): (() => Promise<Buffer>)[] {
+async function losslessAttempts(job: ImageJob): Promise<(() => Promise<Buffer>)[]> {
   const { facts, settings } = job;
   const { webp: effort } = settings.effort;
   switch (facts.format) {
@@ -175,12 +175,12 @@ function losslessAttempts(job: ImageJob): (() => Promise<Buffer>)[] {
             .png({ ...options, adaptiveFiltering })
             .toBuffer(),
       );
-      // Of up to 256 colours, which is verified: with more it would lose some.
+      // With more colours than it holds it would lose some, after minutes of choosing them.
       const palette = () =>
         losslessPipeline(job)
           .png({ ...options, palette: true, effort: 10, quality: 100, dither: 0 })
           .toBuffer();
-      return facts.bitsPerChannel === 8 ? [...plain, palette] : plain;
+      return facts.bitsPerChannel === 8 && (await fitsPalette(job)) ? [...plain, palette] : plain;
     }
     case 'gif':
       return [
@@ -191,6 +191,15 @@ function losslessAttempts(job: ImageJob): (() => Promise<Buffer>)[] {
       ];
     default:
       return [() => losslessPipeline(job).webp({ lossless: true, effort }).toBuffer()];
+  }
+}
+
+async function fitsPalette(job: ImageJob): Promise<boolean> {
+  const picture = await decode(job.file, losslessPipeline(job));
+  try {
+    return coloursOf(picture, 257) <= 256;
+  } finally {
+    release(picture);
   }
 }
 
@@ -217,7 +226,13 @@ async function isSame({ file, facts, settings }: ImageJob, bytes: Buffer): Promi
     const [before, after] = [await timingOf(file.bytes), await timingOf(bytes)];
     if (JSON.stringify(before) !== JSON.stringify(after)) return false;
   }
-  return isEqual(await read(file.bytes), await read(bytes), facts.bitsPerChannel);
+  const [before, after] = [await read(file.bytes), await read(bytes)];
+  try {
+    return isEqual(before, after, facts.bitsPerChannel);
+  } finally {
+    release(before);
+    release(after);
+  }
 }
 
 async function timingOf(bytes: Uint8Array) {

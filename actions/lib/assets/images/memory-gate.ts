@@ -4,14 +4,23 @@ export interface MemoryGate {
   hold(bytes: number): Promise<() => void>;
 }
 
+/** So often may others that need less go first: cores are not left idle, and nothing large waits for ever. */
+const patience = 8;
+
+interface Waiting {
+  bytes: number;
+  overtaken: number;
+  resolve: (release: () => void) => void;
+}
+
 export function createMemoryGate(totalBytes: number): MemoryGate {
-  const waiting: { bytes: number; resolve: (release: () => void) => void }[] = [];
+  const waiting: Waiting[] = [];
   let taken = 0;
 
   const admit = () => {
-    // In order of arrival: the large ones would wait for ever behind many small ones.
-    while (waiting.length > 0 && taken + waiting[0]!.bytes <= totalBytes) {
-      const { bytes, resolve } = waiting.shift()!;
+    for (let at = nextAt(); at !== undefined; at = nextAt()) {
+      for (const passed of waiting.slice(0, at)) passed.overtaken++;
+      const [{ bytes, resolve }] = waiting.splice(at, 1) as [Waiting];
       taken += bytes;
       let isHeld = true;
       resolve(() => {
@@ -22,10 +31,19 @@ export function createMemoryGate(totalBytes: number): MemoryGate {
     }
   };
 
+  /** The first that there is memory for, but none behind one that has been overtaken often enough. */
+  const nextAt = (): number | undefined => {
+    for (const [at, { bytes, overtaken }] of waiting.entries()) {
+      if (taken + bytes <= totalBytes) return at;
+      if (overtaken >= patience) return undefined;
+    }
+    return undefined;
+  };
+
   return {
     hold(bytes) {
       const { promise, resolve } = Promise.withResolvers<() => void>();
-      waiting.push({ bytes: Math.min(bytes, totalBytes), resolve });
+      waiting.push({ bytes: Math.min(bytes, totalBytes), overtaken: 0, resolve });
       admit();
       return promise;
     },

@@ -1,11 +1,13 @@
 import type { ImageSettings } from '../../config/index.ts';
-import { shrinkInPlace } from './in-place.ts';
+import { type Shrunk, shrinkInPlace } from './in-place.ts';
 import { type ImageFile, inspectImage } from './inspect.ts';
 import { type MemoryGate, openGate } from './memory-gate.ts';
 import type { ImageFacts, ImageOutcome } from './outcome.ts';
+import { decode, open, release } from './pixels.ts';
 import type { ImageJob } from './reference.ts';
 import { Refusal } from './refusal.ts';
 import { makeVariants } from './variants.ts';
+import type { Made } from './worth.ts';
 
 export interface ImageRequest {
   /** For messages and for its suffix; nothing is read from it or written to it. */
@@ -35,8 +37,7 @@ export async function optimizeImage({
     const reason = leftAlone(original);
     if (reason !== undefined) return { kind: 'done', original, variants: [], notes: reason };
     const job: ImageJob = { file, facts: original, settings, signal, gate };
-    const { inPlace, notes } = settings.inPlace ? await shrinkInPlace(job) : { inPlace: undefined, notes: [] };
-    const made = await makeVariants(job, Math.min(original.bytes, inPlace?.bytes.length ?? original.bytes));
+    const [{ inPlace, notes }, made] = await work(job);
     return {
       kind: 'done',
       original,
@@ -48,6 +49,27 @@ export async function optimizeImage({
     if (thrown instanceof Refusal) return thrown.outcome();
     throw thrown;
   }
+}
+
+/** From here on in place and variants are made at the same time: an encoder uses one core. */
+const largePixels = 2e6;
+
+async function work(job: ImageJob): Promise<[Shrunk, Made]> {
+  const { file, facts, settings } = job;
+  const shrink = async (): Promise<Shrunk> =>
+    settings.inPlace ? shrinkInPlace(job) : { inPlace: undefined, notes: [] };
+  const servedBytes = ({ inPlace }: Shrunk) => Math.min(facts.bytes, inPlace?.bytes.length ?? facts.bytes);
+  if (facts.width * facts.height < largePixels || facts.frames > 1) {
+    const shrunk = await shrink();
+    return [shrunk, await makeVariants(job, Promise.resolve(servedBytes(shrunk)))];
+  }
+  // Two at once would tell each other's errors: libvips has one place for them in a process.
+  release(await decode(file, open(file.bytes, settings.limits).resize({ width: 64 })));
+  const shrunk = shrink();
+  const made = makeVariants(job, shrunk.then(servedBytes));
+  // Neither may be at work any more when this one ends.
+  await Promise.allSettled([shrunk, made]);
+  return [await shrunk, await made];
 }
 
 /** Why nothing is made of an image: whatever was made would show less than it does. An empty list goes without saying. */

@@ -79,6 +79,15 @@ export async function decodeOwn(bytes: Uint8Array, page = 0): Promise<Picture> {
   return { data, width: info.width, height: info.height, channels: info.channels as Picture['channels'] };
 }
 
+/**
+ * Gives the memory of pixels back now: the collector does not see how large they are. The picture is empty after it.
+ */
+export function release({ data }: Picture): void {
+  const { buffer, byteLength } = data;
+  // Small buffers share one.
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
 export function hasTransparency({ data, channels }: Picture): boolean {
   if (channels === 1 || channels === 3) return false;
   for (let at = channels - 1; at < data.length; at += channels) if (data[at] !== 255) return true;
@@ -123,6 +132,18 @@ export function isEqual(one: Picture, other: Picture, bits: 8 | 16 = 8): boolean
     if (a1 !== a2 || (a1 !== 0 && (r1 !== r2 || g1 !== g2 || b1 !== b2))) return false;
   }
   return true;
+}
+
+/** Distinct visible colours, counted up to `most`; all that is wholly transparent is one. */
+export function coloursOf({ data, channels }: Picture, most: number): number {
+  const hasAlpha = channels === 2 || channels === 4;
+  const seen = new Set<number>();
+  for (let at = 0; at < data.length && seen.size < most; at += channels) {
+    let colour = 0;
+    for (let channel = 0; channel < channels; channel++) colour = colour * 256 + data[at + channel]!;
+    seen.add(hasAlpha && data[at + channels - 1] === 0 ? 0 : colour);
+  }
+  return seen.size;
 }
 
 type Values = Uint8Array | Uint16Array;

@@ -1,6 +1,9 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import { OpsError } from '../../errors/index.ts';
+import { childEnvironment } from '../../process/index.ts';
 import { createMemoryGate } from './memory-gate.ts';
 import type { ImageRequest } from './optimize.ts';
 import type { ImageOutcome } from './outcome.ts';
@@ -8,16 +11,20 @@ import type { ImageOutcome } from './outcome.ts';
 export interface ImagePoolOptions {
   /** Images at the same time. Default: the cores of the machine. */
   concurrency?: number;
-  /** What pixels and encoders of all of them may take together. Default: 420 MB, so that a process stays below 600. */
+  /** What pixels and encoders of all of them may take together. Default: 360 MB, so that with the processes it is below 600. */
   memoryBytes?: number;
 }
 
 export type PooledRequest = Omit<ImageRequest, 'gate'>;
 
-/** Threads that work on images, one for each core, within one bound of memory. */
+/**
+ * Processes that work on images, one for each core, within one bound of memory. They are processes and not members because
+ * the memory of encoders goes back to the system only where the allocator was told so before it started, and because an
+ * image that brings a decoder down takes nothing else with it.
+ */
 export interface ImagePool extends AsyncDisposable {
   readonly concurrency: number;
-  /** @throws the reason of the request's signal; OpsError `IMAGE_THREAD` when its thread died */
+  /** @throws the reason of the request's signal; OpsError `IMAGE_PROCESS` when its process died */
   optimize(request: PooledRequest): Promise<ImageOutcome>;
 }
 
@@ -38,83 +45,97 @@ interface Waiting {
   reject: (reason: unknown) => void;
 }
 
-interface Thread {
-  worker: Worker;
+interface Member {
+  child: ChildProcess;
   current: Waiting | undefined;
   holds: Map<number, () => void>;
 }
 
 // Beside the source it is TypeScript, which Node reads; beside a bundle it is a bundle of its own.
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? './image-worker.ts' : './image-worker.mjs',
-  import.meta.url,
+const worker = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './image-worker.ts' : './image-worker.mjs', import.meta.url),
 );
+
+/**
+ * glibc keeps what is freed for the thread that had it, and raises the size from which it maps memory with each block: after
+ * a few images it held three times what was in use. One arena and a fixed threshold give it back at once.
+ */
+const allocator = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' };
+
+/** Nothing of our environment is in it: what decodes files of strangers need not know any secret. */
+function startWorker(): ChildProcess {
+  const child = fork(worker, [], {
+    env: childEnvironment({ env: allocator }),
+    execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  // A pool that nobody waits for must not keep the process.
+  child.unref();
+  child.channel?.unref();
+  return child;
+}
 
 export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
   const concurrency = Math.max(1, options.concurrency ?? availableParallelism());
-  const gate = createMemoryGate(options.memoryBytes ?? 420e6);
+  const gate = createMemoryGate(options.memoryBytes ?? 360e6);
   const queue: Waiting[] = [];
-  const threads = new Set<Thread>();
+  const members = new Set<Member>();
   let isClosed = false;
 
-  const start = (): Thread => {
-    const thread: Thread = { worker: new Worker(workerUrl), current: undefined, holds: new Map() };
+  const start = (): Member => {
+    const member: Member = { child: startWorker(), current: undefined, holds: new Map() };
     const died = (reason: unknown) => {
-      if (!threads.delete(thread)) return;
-      settle(thread, waiting => waiting.reject(threadDied(waiting.request.path, reason)));
+      if (!members.delete(member)) return;
+      settle(member, waiting => waiting.reject(failureOf(waiting.request, reason)));
     };
-    thread.worker.on('message', (message: FromWorker) => received(thread, message));
-    thread.worker.once('error', died);
-    thread.worker.once('exit', code => died(`exit code ${code}`));
-    // A pool that nobody waits for must not keep the process.
-    thread.worker.unref();
-    threads.add(thread);
-    return thread;
+    member.child.on('message', (message: FromWorker) => received(member, message));
+    member.child.on('error', died);
+    member.child.once('exit', (code, signal) => died(signal ? `it was ended by ${signal}` : `exit code ${code}`));
+    members.add(member);
+    return member;
   };
 
-  const received = (thread: Thread, message: FromWorker): void => {
+  const received = (member: Member, message: FromWorker): void => {
     switch (message.kind) {
       case 'hold':
         void gate.hold(message.bytes).then(release => {
           // It may have died while it waited.
-          if (!threads.has(thread)) return release();
-          thread.holds.set(message.ticket, release);
-          thread.worker.postMessage({ kind: 'granted', ticket: message.ticket } satisfies ToWorker);
+          if (!members.has(member)) return release();
+          member.holds.set(message.ticket, release);
+          member.child.send({ kind: 'granted', ticket: message.ticket } satisfies ToWorker);
         });
         return;
       case 'release':
-        thread.holds.get(message.ticket)?.();
-        thread.holds.delete(message.ticket);
+        member.holds.get(message.ticket)?.();
+        member.holds.delete(message.ticket);
         return;
       case 'done':
-        settle(thread, waiting => waiting.resolve(withBuffers(message.outcome)));
+        settle(member, waiting => waiting.resolve(message.outcome));
         return;
       case 'failed':
-        settle(thread, waiting => {
-          const { signal, path } = waiting.request;
-          waiting.reject(signal.aborted ? signal.reason : threadDied(path, message.message));
-        });
+        settle(member, waiting => waiting.reject(failureOf(waiting.request, message.message)));
     }
   };
 
-  const settle = (thread: Thread, how: (waiting: Waiting) => void): void => {
-    for (const release of thread.holds.values()) release();
-    thread.holds.clear();
-    const { current } = thread;
-    thread.current = undefined;
+  const settle = (member: Member, how: (waiting: Waiting) => void): void => {
+    for (const release of member.holds.values()) release();
+    member.holds.clear();
+    const { current } = member;
+    member.current = undefined;
     if (current) how(current);
     if (!isClosed) next();
   };
 
   const next = (): void => {
     while (queue.length > 0) {
-      const idle = [...threads].find(({ current }) => current === undefined);
-      const thread = idle ?? (threads.size < concurrency ? start() : undefined);
-      if (!thread) return;
+      const idle = [...members].find(({ current }) => current === undefined);
+      const member = idle ?? (members.size < concurrency ? start() : undefined);
+      if (!member) return;
       const waiting = queue.shift()!;
       const { path, bytes, settings } = waiting.request;
-      thread.current = waiting;
-      thread.worker.postMessage({ kind: 'work', path, bytes, settings } satisfies ToWorker);
+      member.current = waiting;
+      member.child.send({ kind: 'work', path, bytes, settings } satisfies ToWorker);
     }
   };
 
@@ -130,11 +151,11 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
           queue.splice(at, 1);
           reject(request.signal.reason);
         }
-        const thread = [...threads].find(({ current }) => current === waiting);
-        thread?.worker.postMessage({ kind: 'abort' } satisfies ToWorker);
+        const member = [...members].find(({ current }) => current === waiting);
+        member?.child.send({ kind: 'abort' } satisfies ToWorker);
       };
       request.signal.addEventListener('abort', abort, { once: true });
-      // Threads do not hold the process; who waits for one does.
+      // The processes of a pool do not hold this one; who waits for one does.
       const alive = setInterval(() => {}, 2 ** 30);
       try {
         queue.push(waiting);
@@ -147,33 +168,30 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
     },
     async [Symbol.asyncDispose]() {
       isClosed = true;
-      const all = [...threads];
-      threads.clear();
+      const all = [...members];
+      members.clear();
       const closed = new OpsError('CANCELLED', 'The pool of images was closed before it was done');
       for (const { reject } of queue.splice(0)) reject(closed);
       for (const { current } of all) current?.reject(closed);
-      await Promise.all(all.map(({ worker }) => worker.terminate()));
+      await Promise.all(all.map(({ child }) => ended(child)));
     },
   };
 }
 
-function threadDied(path: string, reason: unknown): OpsError {
+/** It keeps nothing, so there is nothing to wait for but its end. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  child.ref();
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+}
+
+function failureOf({ path, signal }: PooledRequest, reason: unknown): unknown {
+  if (signal.aborted) return signal.reason;
   const message = reason instanceof Error ? reason.message : String(reason);
-  return new OpsError('IMAGE_THREAD', `${path} could not be worked on: ${message}`, {
+  return new OpsError('IMAGE_PROCESS', `${path} could not be worked on: ${message}`, {
     hint: 'Run it again; when it happens again with this image, leave it out and report it.',
     cause: reason,
   });
-}
-
-/** Between threads a buffer arrives as the array that it also is. */
-function withBuffers(outcome: ImageOutcome): ImageOutcome {
-  if (outcome.kind === 'refused') return outcome;
-  const buffer = ({ buffer: memory, byteOffset, byteLength }: Uint8Array) =>
-    Buffer.from(memory, byteOffset, byteLength);
-  const { inPlace, variants } = outcome;
-  return {
-    ...outcome,
-    ...(inPlace && { inPlace: { ...inPlace, bytes: buffer(inPlace.bytes) } }),
-    variants: variants.map(variant => ({ ...variant, bytes: buffer(variant.bytes) })),
-  };
 }

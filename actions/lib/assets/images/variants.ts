@@ -6,15 +6,17 @@ import { type Encoded, encodeAtTarget, type ImageJob, openReference } from './re
 import { type Made, plannedWidths, worthwhile } from './worth.ts';
 
 /** Measured at the peak, which is AVIF's. */
-const bytesPerPixel = 44;
+const bytesPerPixel = 38;
 
 /**
  * Every format at every width, where it pays.
- * @param smallestOriginal bytes of the original as it will be served; what is not smaller is not worth a choice
+ * @param servedBytes of the original as it will be served; what is not smaller is not worth a choice
  */
-export async function makeVariants(job: ImageJob, smallestOriginal: number): Promise<Made> {
+export async function makeVariants(job: ImageJob, servedBytes: Promise<number>): Promise<Made> {
+  // Its failure is told by whoever made it, too.
+  servedBytes.catch(() => {});
   const { facts, settings } = job;
-  if (facts.frames > 1) return animatedVariants(job, smallestOriginal);
+  if (facts.frames > 1) return animatedVariants(job, await servedBytes);
   const made: ImageVariant[] = [];
   const notes: string[] = [];
   const lastQuality = new Map<VariantFormat, number>();
@@ -22,10 +24,10 @@ export async function makeVariants(job: ImageJob, smallestOriginal: number): Pro
     const pixels = (width ** 2 * facts.height) / facts.width;
     await holding(job.gate, pixels * bytesPerPixel, () => makeWidth(width));
   }
-  return { variants: worthwhile(made, smallestOriginal), notes };
+  return { variants: worthwhile(made, await servedBytes), notes };
 
   async function makeWidth(width: number): Promise<void> {
-    const reference = await openReference(job, width);
+    using reference = await openReference(job, width);
     for (const format of settings.formats) {
       const encoded = await encodeAtTarget(job, reference, format, lastQuality.get(format));
       if (encoded?.quality !== undefined) lastQuality.set(format, encoded.quality);
@@ -33,7 +35,7 @@ export async function makeVariants(job: ImageJob, smallestOriginal: number): Pro
         if (!reference.isGraphic) notes.push(unreached(format, width, settings.target));
         continue;
       }
-      made.push(variantOf(format, reference.picture, encoded));
+      made.push(variantOf(format, reference, encoded));
     }
   }
 }

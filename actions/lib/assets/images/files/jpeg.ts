@@ -13,7 +13,15 @@ export interface JpegFile {
   rest: Uint8Array;
 }
 
-export const markers = { app0: 0xe0, app1: 0xe1, app2: 0xe2, app13: 0xed, app14: 0xee, comment: 0xfe } as const;
+export const markers = {
+  app0: 0xe0,
+  app1: 0xe1,
+  app2: 0xe2,
+  app13: 0xed,
+  app14: 0xee,
+  comment: 0xfe,
+  progressive: 0xc2,
+} as const;
 const startOfScan = 0xda;
 const quantisationTables = 0xdb;
 
