@@ -23,9 +23,14 @@ function weight({ files: count, bytes, savedBytes, possibleBytes }: AssetsData):
 
 function images({ heavyImages, changes }: AssetsData, { savingRatio }: HeavyRule): Check {
   const base = { id: 'assets.images', value: heavyImages, threshold: 0, unit: 'images' };
-  const worst = changes.find(change => change.isHeavy);
-  if (heavyImages === 0 || !worst) {
+  if (heavyImages === 0) {
     return { ...base, status: 'ok', message: `No image could be ${formatRatio(savingRatio)} smaller at the target` };
+  }
+  const worst = changes.find(({ isHeavy, isTaken }) => isHeavy && !isTaken);
+  if (!worst) {
+    // The list holds the largest savings, and these were taken.
+    const message = `${formatCount(heavyImages)} images could be ${formatRatio(savingRatio)} smaller at the target`;
+    return { ...base, status: 'warning', message };
   }
   const share = formatRatio(1 - worst.after / worst.before);
   const others = heavyImages > 1 ? `, and ${formatCount(heavyImages - 1)} more` : '';

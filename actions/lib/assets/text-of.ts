@@ -92,8 +92,8 @@ export function summaryOf({ data, checks, status, error }: Report<AssetsData>): 
 export function changeTable(changes: AssetsData['changes'], most = 50): string {
   const rows = changes
     .slice(0, most)
-    .map(({ path, before, after, score, isHeavy }) => [
-      `${isHeavy ? '❌ ' : ''}${codeSpan(path)}`,
+    .map(({ path, before, after, score, isHeavy, isTaken }) => [
+      `${isTaken ? '✅ ' : isHeavy ? '❌ ' : ''}${codeSpan(path)}`,
       formatBytes(before),
       formatBytes(after),
       `−${formatRatio(1 - after / before)}`,

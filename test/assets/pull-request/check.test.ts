@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { assetsReviewOperation } from '../../../actions/lib/assets/index.ts';
+import { checksOf } from '../../../actions/lib/assets/checks.ts';
+import { summarise } from '../../../actions/lib/assets/data.ts';
+import { type AssetsData, assetsReviewOperation } from '../../../actions/lib/assets/index.ts';
+import { type FileResult, leftFile } from '../../../actions/lib/assets/result.ts';
 import { looseCss } from '../tree-fixture.ts';
 import { heavyImage, World, workRun } from './world.ts';
 
@@ -90,6 +93,17 @@ describe('the check of a pull request', () => {
     expect(checks.every(({ status }) => status === 'ok')).toBe(true);
   });
 
+  test('says of damaged files that they are, and not that they are heavy; under the name of the check', async () => {
+    await world.branch('work', { 'img/cut.jpg': heavyImage.subarray(0, 2000) });
+    await world.api.open('work');
+    const { data, checks } = await world.review({ name: 'shop' });
+    const { body } = world.api.commentsOf(1)[0]!;
+    expect(body).toMatch(/^<!-- production-ops:assets:shop run=7\.1 -->\n### Assets \(shop\): ❌ damaged files/);
+    expect(assetsReviewOperation.annotations!({ data, checks } as never)).toMatchObject([
+      { level: 'error', file: 'img/cut.jpg', title: 'Damaged or unreadable' },
+    ]);
+  });
+
   test('where it may not comment it hands over what it would say, and does not fail', async () => {
     await world.branch('work', { 'css/new.css': looseCss });
     await world.api.open('work');
@@ -109,6 +123,26 @@ describe('the check of a pull request', () => {
     expect((await world.review({ comment: false })).data).toMatchObject({ comment: null, results: null });
     expect(world.api.commentsOf(1)).toEqual([]);
   });
+});
+
+test('an image that was not taken is not forgotten behind a hundred that were', () => {
+  const results = Array.from({ length: 120 }, (_, at): FileResult => {
+    const made = { sha256: 'a'.repeat(64), score: 80, tool: 'jpeg' };
+    const result = leftFile(`${at}.jpg`, 'image', { bytes: 100_000, sha256: 'b'.repeat(64) }, '', '');
+    return { ...result, left: null, status: 'smaller', after: { ...made, bytes: 100 + at } };
+  });
+  const rule = { savingRatio: 0.1, savingBytes: 1024 };
+  const isTaken = ({ path }: FileResult) => Number.parseInt(path, 10) < 115;
+  const summary = summarise(results, { isTaken, rule });
+  expect(summary).toMatchObject({ heavyImages: 5, changes: { length: 100 } });
+  expect(checksOf({ ...summary } as AssetsData, [], rule)).toContainEqual(
+    expect.objectContaining({
+      id: 'assets.images',
+      status: 'warning',
+      value: 5,
+      message: expect.stringMatching(/^5 images/),
+    }),
+  );
 });
 
 describe('budgets', () => {

@@ -118,6 +118,7 @@ describe('a fork', () => {
       status: 'critical',
       message: '@acme <script>alert(1)</script> [x](https://evil.example) closes #1',
     };
+    results.name = 'shop_1';
     results.fix = '</details> @acme ![x](https://evil.example/x.png)';
     results.data.changes[0].path = 'a|b`\n\n# Title @acme <img src=x>';
     upload();

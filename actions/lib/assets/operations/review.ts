@@ -130,7 +130,7 @@ async function say(
     return await upsertComment(github, {
       number: pullRequest.number,
       name,
-      body: commentBody({ ...review, headSha: pullRequest.headSha, runUrl: run.url }),
+      body: commentBody({ ...review, name, headSha: pullRequest.headSha, runUrl: run.url }),
       run,
       mayCreate: review.data.files > 0 || review.checks.some(({ status }) => status !== 'ok'),
     });

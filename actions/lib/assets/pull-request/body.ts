@@ -5,6 +5,8 @@ import type { AssetsData } from '../data.ts';
 import { budgetTable, changeTable, leftTable } from '../text-of.ts';
 
 export interface BodyInput {
+  /** Of the check, where a pull request has several. */
+  name: string | null;
   data: AssetsData;
   checks: readonly Check[];
   headSha: string;
@@ -17,11 +19,11 @@ export interface BodyInput {
 const mostCharacters = 60_000;
 
 /** The comment on a pull request: verdict, table, budgets. Everything in it is from elsewhere. */
-export function commentBody({ data, checks, headSha, runUrl, fix }: BodyInput): string {
+export function commentBody({ name, data, checks, headSha, runUrl, fix }: BodyInput): string {
   const broken = checks.filter(({ status }) => status !== 'ok');
   for (const most of [50, 20, 5]) {
     const body = [
-      `### Assets: ${broken.length === 0 ? '✅ as light as they should be' : '❌ too heavy'}`,
+      `### Assets${name === null ? '' : ` (${inertText(name)})`}: ${verdict(broken)}`,
       sentence(data),
       broken.map(({ message }) => `- ❌ ${inertText(message)}`).join('\n'),
       changeTable(data.changes, most),
@@ -36,7 +38,12 @@ export function commentBody({ data, checks, headSha, runUrl, fix }: BodyInput): 
       .join('\n\n');
     if (body.length <= mostCharacters) return body;
   }
-  return `### Assets: ${broken.length === 0 ? '✅' : '❌'}\n\n${sentence(data)}\n\nThe table is too long for a comment; it is in the summary of the run.`;
+  return `### Assets: ${verdict(broken)}\n\n${sentence(data)}\n\nThe table is too long for a comment; it is in the summary of the run.`;
+}
+
+function verdict(broken: readonly Check[]): string {
+  if (broken.length === 0) return '✅ as light as they should be';
+  return broken.every(({ id }) => id === 'assets.files') ? '❌ damaged files' : '❌ too heavy';
 }
 
 function sentence({ files, bytes, savedBytes, possibleBytes }: AssetsData): string {
