@@ -10,6 +10,7 @@ import {
   manifestSchema,
   parseShard,
 } from '../../actions/lib/assets/index.ts';
+import { bomb, photo } from './images/pictures.ts';
 import { looseCss, Tree } from './tree-fixture.ts';
 
 const optimize = (
@@ -237,6 +238,36 @@ describe('what bad input gets: one line each, and the others go on', () => {
         expect([path, await readFile(join(tree.root, path))]).toEqual([path, Buffer.from(content as string)]);
     }
     expect((await tree.read('good.css')).length).toBeLessThan(looseCss.length);
+  });
+
+  test('among images', async () => {
+    const jpeg = await photo(320, 240).jpeg({ quality: 97 }).toBuffer();
+    const files = {
+      'GOOD.JPG': jpeg,
+      'cut.jpg': jpeg.subarray(0, jpeg.length / 2),
+      'empty.png': Buffer.alloc(0),
+      'bomb.png': bomb(60_000, 60_000),
+      'wrong.png': jpeg,
+      'page.webp': Buffer.from('<!doctype html><p>404</p>'),
+    };
+    await using tree = await Tree.open(files);
+    await symlink('/etc/hostname', join(tree.root, 'link.jpg'));
+    const images = { formats: ['webp' as const], widths: [], minSavingBytes: 1 };
+    const { data, checks } = await optimize(tree, { globs: ['**/*.{jpg,png,webp}'] }, { images });
+    expect(Object.fromEntries(data.left.map(({ path, code }) => [path, code]))).toEqual({
+      'cut.jpg': 'IMAGE_DAMAGED',
+      'empty.png': 'IMAGE_EMPTY',
+      'bomb.png': 'IMAGE_TOO_MANY_PIXELS',
+      'wrong.png': 'IMAGE_WRONG_EXTENSION',
+      'page.webp': 'IMAGE_UNKNOWN_FORMAT',
+      'link.jpg': 'LINK_OUTSIDE',
+    });
+    for (const { reason } of data.left) expect(reason).toMatch(/^[^\n]{5,}$/);
+    for (const [path, content] of Object.entries(files).slice(1)) {
+      expect([path, (await readFile(join(tree.root, path))).equals(content)]).toEqual([path, true]);
+    }
+    expect((await readFile(join(tree.root, 'GOOD.JPG'))).length).toBeLessThan(jpeg.length);
+    expect(checks.find(({ id }) => id === 'assets.files')).toMatchObject({ status: 'warning' });
   });
 
   test('a file that may not be read', async context => {

@@ -5,6 +5,7 @@ import { type Facts, judge } from '../../actions/lib/cdn/audit/rules.ts';
 import { planAzure } from '../../actions/lib/cdn/providers/azure-plan.ts';
 import { planCloudflare } from '../../actions/lib/cdn/providers/cloudflare-plan.ts';
 import { planCloudFront } from '../../actions/lib/cdn/providers/cloudfront-plan.ts';
+import { providerError } from '../../actions/lib/cdn/providers/failures.ts';
 import { planHttp } from '../../actions/lib/cdn/providers/http-plan.ts';
 import { purgeRequest } from '../../actions/lib/cdn/purge/ask.ts';
 import type { PurgeRequest } from '../../actions/lib/cdn/purge/request.ts';
@@ -49,6 +50,26 @@ describe('what a CDN cannot express is refused before any call', () => {
       }
     });
     expect(errors.map(([what]) => what)).toEqual(refused);
+  });
+});
+
+describe('what an answer of a provider means', () => {
+  const answer = { provider: 'Azure', said: 'no', permissionHint: 'The role.', notFoundHint: 'The id.' };
+  it.each<[number | undefined, string, boolean, RegExp]>([
+    [undefined, 'CDN_UNREACHABLE', true, /status page/],
+    [400, 'CDN_REFUSED', false, /See what it names/],
+    [401, 'CDN_AUTH', false, /The role/],
+    [403, 'CDN_AUTH', false, /The role/],
+    [404, 'CDN_NOT_FOUND', false, /The id/],
+    [408, 'CDN_UNREACHABLE', true, /Run it again/],
+    [429, 'CDN_LIMITED', true, /Wait for the limit/],
+    [500, 'CDN_UNREACHABLE', true, /Run it again/],
+    [503, 'CDN_UNREACHABLE', true, /Run it again/],
+  ])('HTTP %s: %s', (status, code, isTransient, hint) => {
+    const error = providerError({ ...answer, status, retryAfter: '7' });
+    expect(error).toMatchObject({ code, isTransient, hint: expect.stringMatching(hint) });
+    expect(error.message).toMatch(/^Azure [^\n]*no$/);
+    if (status === 429 || (status ?? 0) >= 500) expect(error.retryAfterSeconds).toBe(7);
   });
 });
 

@@ -103,6 +103,18 @@ describe('Cloudflare', () => {
     expect(api.calls).toHaveLength(1);
   });
 
+  it.each([
+    [429, /^CDN_LIMITED Cloudflare takes no more calls for now \(HTTP 429\).*\n {2}→ Wait for the limit to pass/m],
+    [503, /^CDN_UNREACHABLE Cloudflare failed \(HTTP 503\).*\n {2}→ Run it again/m],
+  ])('HTTP %i that does not pass is one clear error, after six tries', async (status, expected) => {
+    api.faults.push(...Array.from({ length: 10 }, () => ({ status, headers: { 'retry-after': '0' } })));
+    const ran = await ops(['cdn', 'purge', '/a.css', '--zone', 'default', '--no-verify'], secret, await folder());
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toMatch(expected);
+    expect(ran.stderr.match(/^CDN_/gm)).toHaveLength(1);
+    expect([api.calls.length, api.faults.length]).toEqual([0, 4]);
+  });
+
   it.each<[string, Record<string, string>, string | undefined, RegExp]>([
     ['no token', {}, undefined, /^CDN_AUTH There is no token for Cloudflare\n {2}→ Set CLOUDFLARE_API_TOKEN/m],
     [
@@ -207,6 +219,20 @@ describe('CloudFront', () => {
     expect(ran.exitCode).toBe(2);
     expect(ran.stderr).toMatch(expected);
     expect(api.calls).toEqual([]);
+  });
+
+  it('a role that may not names the permission', async () => {
+    api.faults.push({
+      status: 403,
+      headers: { 'content-type': 'text/xml' },
+      body: '<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error></ErrorResponse>',
+    });
+    const ran = await ops(['cdn', 'purge', '/a.css', '--no-verify'], {}, await folder());
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toMatch(
+      /CDN_AUTH CloudFront refused the credentials \(HTTP 403\): not authorized \(AccessDenied\)\n {2}→ The role needs cloudfront:CreateInvalidation/,
+    );
+    expect(ran.stderr).not.toContain(env.AWS_SECRET_ACCESS_KEY);
   });
 
   it('a distribution that is not there names the variable', async () => {

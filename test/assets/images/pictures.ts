@@ -1,3 +1,4 @@
+import { crc32, deflateSync } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
 import type { RgbPixels } from '../../../actions/lib/assets/images/index.ts';
 
@@ -89,6 +90,27 @@ export async function pixelsOf(bytes: Uint8Array): Promise<RgbPixels> {
     .raw()
     .toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height };
+}
+
+/** A PNG of a few bytes that says it is as large as this. */
+export function bomb(width: number, height: number): Buffer {
+  const header = Buffer.from([0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0]);
+  header.writeUInt32BE(width, 8);
+  header.writeUInt32BE(height, 12);
+  header.writeUInt32BE(crc32(header.subarray(4, 21)), 21);
+  const data = Buffer.concat([Buffer.from('IDAT'), deflateSync(Buffer.alloc(1000))]);
+  const frame = Buffer.alloc(8);
+  frame.writeUInt32BE(data.length - 4, 0);
+  frame.writeUInt32BE(crc32(data), 4);
+  const end = Buffer.from([0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82]);
+  return Buffer.concat([
+    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
+    header,
+    frame.subarray(0, 4),
+    data,
+    frame.subarray(4),
+    end,
+  ]);
 }
 
 /** Mulberry32. */

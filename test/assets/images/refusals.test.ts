@@ -1,35 +1,13 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { crc32, deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { imageSettingsSchema, inspectImage, optimizeImage } from '../../../actions/lib/assets/images/index.ts';
-import { animation, photo } from './pictures.ts';
+import { animation, bomb, photo } from './pictures.ts';
 
 const settings = imageSettingsSchema.parse({ widths: [] });
 const optimize = (path: string, bytes: Uint8Array, changes: Partial<typeof settings> = {}) =>
   optimizeImage({ path, bytes, settings: { ...settings, ...changes }, signal: new AbortController().signal });
-
-/** A PNG of a few bytes that says it is as large as this. */
-function bomb(width: number, height: number): Buffer {
-  const header = Buffer.from([0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52, 0, 0, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0, 0, 0, 0, 0]);
-  header.writeUInt32BE(width, 8);
-  header.writeUInt32BE(height, 12);
-  header.writeUInt32BE(crc32(header.subarray(4, 21)), 21);
-  const data = Buffer.concat([Buffer.from('IDAT'), deflateSync(Buffer.alloc(1000))]);
-  const frame = Buffer.alloc(8);
-  frame.writeUInt32BE(data.length - 4, 0);
-  frame.writeUInt32BE(crc32(data), 4);
-  const end = Buffer.from([0, 0, 0, 0, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82]);
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    header,
-    frame.subarray(0, 4),
-    data,
-    frame.subarray(4),
-    end,
-  ]);
-}
 
 const jpeg = await photo(160, 120).jpeg({ quality: 92 }).toBuffer();
 const png = await photo(160, 120).png().toBuffer();
