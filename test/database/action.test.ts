@@ -3,8 +3,10 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { AdviseData, AnalyzeData, ApplyData } from '../../actions/lib/database/index.ts';
+import { issueBody } from '../../actions/lib/database/offer/index.ts';
 import { connect, startThrowawayServer, type ThrowawayServer, withDatabase } from '../../actions/lib/postgres/index.ts';
 import { type ActionRun, Runner, type RunOptions } from '../actions/bundles.ts';
+import { botToken, openGitHubWorld, ownerToken } from '../alerts/github-world.ts';
 
 const password = 'pä ss/w?rd#2';
 const config = `
@@ -113,6 +115,37 @@ describe('the built action of the database', () => {
     });
     expect(await sql(`select to_regclass('${index.name}')::text as found`)).toEqual([{ found: index.name }]);
   }, 120_000);
+
+  test('applies the change whose label somebody who may write put on the issue of the advice', async () => {
+    await using github = await openGitHubWorld();
+    const advice = await reportOf<AdviseData>(runs.find(({ outputs }) => outputs.offered)!);
+    const { id, name } = advice.data.indexes.find(index => index.table === 'orders' && index.id !== null)!;
+    await sql(`drop index ${name}`);
+    const content = Buffer.from(JSON.stringify(advice)).toString('base64');
+    await github.ask('PUT', '/contents/reports/latest/database.advise.json', { message: 'x', content }, ownerToken);
+    await github.ask('PUT', '/collaborators/anna', { permission: 'push' }, ownerToken);
+    const issue = { title: 'Indexes', body: issueBody(advice.data), labels: ['ops-advice'] };
+    const { number } = await github.ask<{ number: number }>('POST', '/issues', issue, botToken);
+    const label = `apply-index:${id}`;
+    await github.ask('POST', `/issues/${number}/labels`, { labels: [label] });
+
+    const run = await act(
+      'apply',
+      { issue: String(number), label },
+      {
+        // The reports of this run are of no interest to that repository.
+        config: `${config}reports: { publish: false }\n`,
+        env: { ...env, GITHUB_TOKEN: botToken, GITHUB_REPOSITORY: 'acme/ops', GITHUB_API_URL: github.proxy.url },
+        event: { name: 'issues', payload: { action: 'labeled', label: { name: label } } },
+      },
+    );
+    expect(run.code, run.visible).toBe(0);
+    expect(run.outputs.applied).toBe(JSON.stringify([id]));
+    expect(await reportOf<ApplyData>(run)).toMatchObject({ data: { chosenBy: 'anna' } });
+    expect(await sql(`select to_regclass('${name}')::text as found`)).toEqual([{ found: name }]);
+    expect(await github.comments(number)).toEqual([expect.stringContaining('## Changes applied')]);
+    expect(github.proxy.violations).toEqual([]);
+  });
 
   test('builds what is declared and missing, once', async () => {
     const run = await act('apply', { declared: 'true' });

@@ -1,11 +1,14 @@
 import type { InsertStmt, JoinExpr, MergeStmt, Node, RangeVar, SelectStmt, WithClause } from 'libpg-query';
 import type { Catalog, CatalogTable } from '../catalog/index.ts';
 import { type Conditions, conditionsOf, joined, none, operandOf, parametersIn } from './conditions.ts';
+import { sharedNames, subqueryJoins, usingJoins } from './join-uses.ts';
+import { hasWindow, noteGroups, noteOrders } from './order-uses.ts';
 import { type ParsedStatement, parseViewSql } from './parser.ts';
-import { newRelation, type Origin, type Output, Scope, tableOutputs } from './scope.ts';
-import { type KnownParameters, originsOf, sidesOf } from './subject.ts';
+import { newRelation, type Output, Scope, tableOutputs } from './scope.ts';
+import { type KnownParameters, originsOf } from './subject.ts';
 import { lastName, nameParts, walk } from './syntax.ts';
-import type { Operand, OrderKey, ParameterUse, RelationUse, StatementUsage, Subject, WrittenTable } from './usage.ts';
+import type { Operand, ParameterUse, RelationUse, StatementUsage, WrittenTable } from './usage.ts';
+import { assignedParameters, insertedParameters, itemsOf, writtenTable } from './write-uses.ts';
 
 /**
  * What the statement asks of which tables. Names are looked up in the catalog as the server would do it; what it does
@@ -50,14 +53,14 @@ class Resolver {
       const { relation, targetList = [], fromClause = [], whereClause, returningClause, withClause } = node.UpdateStmt;
       const inner = this.#target(relation, withClause, scope);
       const target = inner.sources[0]?.relation;
-      if (target) this.#write(target.table, 'update', targetList, inner);
+      if (target) this.#write(target.table, 'update', targetList);
       return this.#dml(inner, fromClause, whereClause, targetList, returningClause?.exprs ?? []);
     }
     if ('DeleteStmt' in node) {
       const { relation, usingClause = [], whereClause, returningClause, withClause } = node.DeleteStmt;
       const inner = this.#target(relation, withClause, scope);
       const target = inner.sources[0]?.relation;
-      if (target) this.#write(target.table, 'delete', [], inner);
+      if (target) this.#write(target.table, 'delete');
       return this.#dml(inner, usingClause, whereClause, [], returningClause?.exprs ?? []);
     }
     if ('MergeStmt' in node) this.#merge(node.MergeStmt, scope);
@@ -94,8 +97,9 @@ class Resolver {
     for (const target of select.targetList ?? []) this.#read(target, scope);
     if (select.havingClause) this.#read(select.havingClause, scope);
     const outputs = this.#outputs(select.targetList ?? [], scope);
-    this.#groups(select, scope, outputs);
-    this.#orders(select, scope, outputs);
+    const context = { select, scope, outputs, known: this.#known, read: (node: Node) => this.#read(node, scope) };
+    noteGroups(context);
+    noteOrders(context, select.limitCount && this.#operand(select.limitCount, scope));
     this.#limits(select, scope);
     // Conditions from outside cannot be moved below a LIMIT or a window, so its columns are its own.
     const isClosed = select.limitCount !== undefined || hasWindow(select);
@@ -158,24 +162,9 @@ class Resolver {
     const middle = conditions[1]!.first;
     const shared = join.isNatural ? sharedNames(scope, start, middle) : nameParts(join.usingClause);
     scope.merge(shared);
-    const pairs = shared.map(name => this.#usingPair(name, scope, start, middle));
+    const pairs = shared.map(name => usingJoins(name, scope, start, middle));
     const quals = join.quals ? this.#conditions(join.quals, scope) : none();
     return joined([...conditions.map(each => each.found), ...pairs, quals]);
-  }
-
-  #usingPair(name: string, scope: Scope, start: number, middle: number): Conditions {
-    const originsIn = (from: number, to: number) =>
-      scope.sources
-        .slice(from, to)
-        .flatMap(source => source.outputs.filter(each => each.name === name).flatMap(each => each.origins));
-    const left = originsIn(start, middle);
-    const right = originsIn(middle, scope.sources.length);
-    for (const origin of [...left, ...right]) origin.relation.columns.add(origin.column);
-    const pair = (a: Origin, b: Origin) => ({
-      relation: a.relation,
-      join: { subject: column(a.column), operator: '=', other: b.relation, otherColumn: b.column },
-    });
-    return { ...none(), joins: left.flatMap(a => right.flatMap(b => [pair(a, b), pair(b, a)])) };
   }
 
   #rangeVar(range: RangeVar, scope: Scope): RelationUse | undefined {
@@ -231,31 +220,7 @@ class Resolver {
     if (subLinkType !== 'ANY_SUBLINK' || !testexpr) return none();
     this.#read(testexpr, scope);
     const operator = operName ? lastName(operName) : '=';
-    const tests = 'RowExpr' in testexpr ? (testexpr.RowExpr.args ?? []) : [testexpr];
-    return joined(
-      tests.map((test, n) => {
-        const inner = outputs[n]?.origins ?? [];
-        const outer = sidesOf(test, scope, this.#known);
-        return {
-          ...none(),
-          joins: outer.flatMap(side => [
-            {
-              relation: side.relation,
-              join: { subject: side.subject, operator, other: inner[0]?.relation, otherColumn: inner[0]?.column },
-            },
-            ...inner.map(origin => ({
-              relation: origin.relation,
-              join: {
-                subject: column(origin.column),
-                operator,
-                other: side.relation,
-                otherColumn: side.subject.kind === 'column' ? side.subject.column : undefined,
-              },
-            })),
-          ]),
-        };
-      }),
-    );
+    return subqueryJoins(testexpr, operator, outputs, { scope, known: this.#known });
   }
 
   #apply(conditions: Conditions): void {
@@ -341,82 +306,6 @@ class Resolver {
     });
   }
 
-  #groups(select: SelectStmt, scope: Scope, outputs: readonly Output[]): void {
-    const keys =
-      select.groupClause ?? (isPlainDistinct(select) ? (select.targetList ?? []).flatMap(targetValue) : undefined);
-    if (!keys) return;
-    for (const key of keys) this.#read(key, scope);
-    const byRelation = new Map<RelationUse, Subject[]>();
-    for (const key of keys) {
-      for (const side of this.#keySides(key, select, scope, outputs).slice(0, 1)) {
-        byRelation.set(side.relation, [...(byRelation.get(side.relation) ?? []), side.subject]);
-      }
-    }
-    for (const [relation, subjects] of byRelation) relation.groups.push(subjects);
-  }
-
-  #orders(select: SelectStmt, scope: Scope, outputs: readonly Output[]): void {
-    const limit = select.limitCount ? this.#operand(select.limitCount, scope) : undefined;
-    this.#order(select.sortClause ?? [], limit, select, scope, outputs);
-    for (const window of windowsOf(select)) {
-      for (const node of window) this.#read(node, scope);
-      this.#order(window, undefined, select, scope, outputs);
-    }
-    // `max(a)` of a whole table is the first row of an index on a.
-    const [only] = select.targetList ?? [];
-    if (select.groupClause || select.targetList?.length !== 1 || !only) return;
-    const [value] = targetValue(only);
-    if (!value || !('FuncCall' in value) || !['min', 'max'].includes(lastName(value.FuncCall.funcname))) return;
-    const [argument] = value.FuncCall.args ?? [];
-    for (const side of argument ? sidesOf(argument, scope, this.#known) : []) {
-      const isDescending = lastName(value.FuncCall.funcname) === 'max';
-      const keys = [{ subject: side.subject, isDescending, isNullsFirst: isDescending }];
-      side.relation.orders.push({ keys, isComplete: true, limit: { kind: 'constant', value: '1' } });
-    }
-  }
-
-  #order(
-    sorts: readonly Node[],
-    limit: Operand | undefined,
-    select: SelectStmt,
-    scope: Scope,
-    outputs: readonly Output[],
-  ): void {
-    const keys: (OrderKey & { relation: RelationUse })[] = [];
-    for (const node of sorts) {
-      const sort = 'SortBy' in node ? node.SortBy : { node };
-      if (!sort.node) break;
-      this.#read(sort.node, scope);
-      const [side] = this.#keySides(sort.node, select, scope, outputs);
-      if (!side || (keys[0] && keys[0].relation !== side.relation)) break;
-      const isDescending = 'sortby_dir' in sort && sort.sortby_dir === 'SORTBY_DESC';
-      const nulls = 'sortby_nulls' in sort ? sort.sortby_nulls : undefined;
-      const isNullsFirst = nulls === 'SORTBY_NULLS_FIRST' || (nulls !== 'SORTBY_NULLS_LAST' && isDescending);
-      keys.push({ relation: side.relation, subject: side.subject, isDescending, isNullsFirst });
-    }
-    const relation = keys[0]?.relation;
-    if (!relation) return;
-    const own = keys.map(({ subject, isDescending, isNullsFirst }) => ({ subject, isDescending, isNullsFirst }));
-    relation.orders.push({ keys: own, isComplete: keys.length === sorts.length, limit });
-  }
-
-  /** A sort or group key may be a position or the name of an output. */
-  #keySides(node: Node, select: SelectStmt, scope: Scope, outputs: readonly Output[]) {
-    if ('A_Const' in node && node.A_Const.ival) {
-      const target = (select.targetList ?? [])[(node.A_Const.ival.ival ?? 0) - 1];
-      const [value] = target ? targetValue(target) : [];
-      return value ? sidesOf(value, scope, this.#known) : [];
-    }
-    const parts = 'ColumnRef' in node ? nameParts(node.ColumnRef.fields) : [];
-    const aliased =
-      parts.length === 1 ? (select.targetList ?? []).find(target => isNamed(target, parts[0]!)) : undefined;
-    if (aliased) return targetValue(aliased).flatMap(value => sidesOf(value, scope, this.#known));
-    const output = parts.length === 1 ? outputs.find(each => each.name === parts[0]) : undefined;
-    const found = sidesOf(node, scope, this.#known);
-    if (found.length > 0 || !output) return found;
-    return output.origins.map(origin => ({ relation: origin.relation, subject: column(origin.column) }));
-  }
-
   #limits(select: SelectStmt, scope: Scope): void {
     for (const [node, role] of [
       [select.limitCount, 'limit'],
@@ -462,59 +351,23 @@ class Resolver {
     if (!table && insert.relation?.relname) this.unknownTables.add(insert.relation.relname);
     if (insert.selectStmt) {
       this.statement(insert.selectStmt, scope);
-      if (table) this.#insertedParameters(insert, table);
+      if (table) this.#note(insertedParameters(insert, table));
     }
     if (table) {
-      this.written.push({ table, operation: 'insert', columns: new Set(table.columns.map(each => each.name)) });
+      this.#write(table, 'insert');
       const updates = insert.onConflictClause?.targetList ?? [];
-      if (updates.length > 0) this.#write(table, 'update', updates, scope);
+      if (updates.length > 0) this.#write(table, 'update', updates);
     }
     return [];
   }
 
-  #insertedParameters(insert: InsertStmt, table: CatalogTable): void {
-    const names = (insert.cols ?? []).flatMap(each =>
-      'ResTarget' in each && each.ResTarget.name ? [each.ResTarget.name] : [],
-    );
-    const columns = names.length > 0 ? names : table.columns.map(each => each.name);
-    const lists =
-      insert.selectStmt && 'SelectStmt' in insert.selectStmt ? (insert.selectStmt.SelectStmt.valuesLists ?? []) : [];
-    for (const list of lists) {
-      itemsOf(list).forEach((item, n) => {
-        if (!('ParamRef' in item)) return;
-        const number = item.ParamRef.number ?? 0;
-        const name = columns[n];
-        this.#parameters.set(number, {
-          number,
-          role: 'assigned',
-          table,
-          ...(name === undefined ? {} : { column: name }),
-        });
-      });
-    }
+  #write(table: CatalogTable, operation: WrittenTable['operation'], targets: readonly Node[] = []): void {
+    this.written.push(writtenTable(table, operation, targets));
+    this.#note(assignedParameters(table, targets));
   }
 
-  #write(table: CatalogTable, operation: 'update' | 'delete', targets: readonly Node[], scope: Scope): void {
-    const columns = targets.flatMap(target =>
-      'ResTarget' in target && target.ResTarget.name ? [target.ResTarget.name] : [],
-    );
-    this.written.push({
-      table,
-      operation,
-      columns: new Set(operation === 'delete' ? table.columns.map(each => each.name) : columns),
-    });
-    for (const target of targets) {
-      if (!('ResTarget' in target) || !target.ResTarget.val || !('ParamRef' in target.ResTarget.val)) continue;
-      const number = target.ResTarget.val.ParamRef.number ?? 0;
-      const name = target.ResTarget.name;
-      this.#parameters.set(number, {
-        number,
-        role: 'assigned',
-        table,
-        ...(name === undefined ? {} : { column: name }),
-      });
-    }
-    if (scope.sources.length === 0) return;
+  #note(uses: readonly ParameterUse[]): void {
+    for (const use of uses) this.#parameters.set(use.number, use);
   }
 
   #merge(merge: MergeStmt, parent: Scope): void {
@@ -527,70 +380,15 @@ class Resolver {
       this.#read(clause, scope);
       if (!table || !('MergeWhenClause' in clause)) continue;
       const { commandType, targetList = [] } = clause.MergeWhenClause;
-      if (commandType === 'CMD_UPDATE') this.#write(table, 'update', targetList, scope);
-      if (commandType === 'CMD_DELETE') this.#write(table, 'delete', [], scope);
-      if (commandType === 'CMD_INSERT')
-        this.written.push({ table, operation: 'insert', columns: new Set(table.columns.map(each => each.name)) });
+      if (commandType === 'CMD_UPDATE') this.#write(table, 'update', targetList);
+      if (commandType === 'CMD_DELETE') this.#write(table, 'delete');
+      if (commandType === 'CMD_INSERT') this.#write(table, 'insert');
     }
   }
 }
 
-function column(name: string): Subject {
-  return { kind: 'column', column: name };
-}
-
-function itemsOf(node: Node): readonly Node[] {
-  return 'List' in node ? (node.List.items ?? []) : [];
-}
-
 function named(outputs: readonly Output[], names: readonly string[]): readonly Output[] {
   return names.length === 0 ? outputs : outputs.map((output, n) => ({ ...output, name: names[n] ?? output.name }));
-}
-
-function targetValue(target: Node): Node[] {
-  if (!('ResTarget' in target)) return [target];
-  return target.ResTarget.val ? [target.ResTarget.val] : [];
-}
-
-function isNamed(target: Node, name: string): boolean {
-  return 'ResTarget' in target && target.ResTarget.name === name;
-}
-
-function sharedNames(scope: Scope, start: number, middle: number): string[] {
-  const names = (from: number, to: number) =>
-    scope.sources.slice(from, to).flatMap(source => source.outputs.map(each => each.name));
-  const right = new Set(names(middle, scope.sources.length));
-  return [...new Set(names(start, middle))].filter(name => right.has(name));
-}
-
-/** `SELECT DISTINCT`, not `DISTINCT ON`, whose keys are those of ORDER BY. */
-function isPlainDistinct(select: SelectStmt): boolean {
-  return select.distinctClause?.every(node => Object.keys(node).length === 0) ?? false;
-}
-
-function windowsOf(select: SelectStmt): Node[][] {
-  const windows: Node[][] = [];
-  const add = (definition: { partitionClause?: Node[]; orderClause?: Node[] }) =>
-    windows.push([...(definition.partitionClause ?? []), ...(definition.orderClause ?? [])]);
-  for (const node of select.windowClause ?? []) if ('WindowDef' in node) add(node.WindowDef);
-  for (const target of select.targetList ?? []) {
-    walk(target, node => {
-      if ('FuncCall' in node && node.FuncCall.over && !node.FuncCall.over.name) add(node.FuncCall.over);
-      return !('SubLink' in node);
-    });
-  }
-  return windows.filter(window => window.length > 0);
-}
-
-function hasWindow(select: SelectStmt): boolean {
-  let found = false;
-  for (const target of select.targetList ?? []) {
-    walk(target, node => {
-      if ('FuncCall' in node && node.FuncCall.over) found = true;
-      return !found && !('SubLink' in node);
-    });
-  }
-  return found;
 }
 
 /** Subqueries that `conditionsOf` meets as conditions of their own. */
