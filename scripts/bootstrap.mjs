@@ -40,6 +40,15 @@ const needs = {
     found: () => ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'].some(onPath),
     for: 'the browser of the tests',
   },
+  // An extension is built for one major version: the newest here is the one that throw-away servers are started with.
+  hypopg: {
+    after: 'postgres',
+    get packages() {
+      return [`postgresql-${postgresMajor()}-hypopg`];
+    },
+    found: () => existsSync(`/usr/share/postgresql/${postgresMajor()}/extension/hypopg.control`),
+    for: 'the index advisor with HypoPG',
+  },
   pgbouncer: { packages: ['pgbouncer'], found: () => onPath('pgbouncer'), for: 'the pooler of the tests' },
 };
 
@@ -47,10 +56,10 @@ const commands = {
   demo: { script: 'scripts/demo.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },
   test: {
     script: 'scripts/test.ts',
-    needs: ['postgres', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer', 'varnish', 'browser'],
+    needs: ['postgres', 'hypopg', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer', 'varnish', 'browser'],
   },
   ops: { script: 'scripts/ops.ts', needs: [] },
-  bench: { script: 'scripts/bench/index.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },
+  bench: { script: 'scripts/bench/index.ts', needs: ['postgres', 'hypopg', 'zstd', 'age', 'tar'] },
   build: { script: 'scripts/build.ts', needs: [] },
   check: { script: 'scripts/check.ts', needs: [] },
   release: { script: 'scripts/release.ts', needs: ['git'] },
@@ -62,7 +71,8 @@ const command = commands[name];
 if (!command) stop(`unknown command '${name}': one of ${Object.keys(commands).join(', ')}`, 2);
 
 installNpmPackages();
-installSystemPackages(command.needs);
+installSystemPackages(command.needs.filter(need => !needs[need].after));
+installSystemPackages(command.needs.filter(need => needs[need].after));
 // A small heap makes the collector count every few MiB of stream buffers as a reason to run: a backup had 40 full
 // collections a gigabyte, and 8 with this. It reserves nothing.
 const nodeFlags = ['--import', 'tsx', '--initial-old-space-size=128', '--disable-warning=ExperimentalWarning'];
@@ -134,9 +144,15 @@ function run(program, commandLine) {
 }
 
 function postgresServerFound() {
+  return postgresMajor() !== undefined || onPath('initdb');
+}
+
+/** The newest major version whose server Debian's packages have put here. */
+function postgresMajor() {
   const base = '/usr/lib/postgresql';
-  const versioned = existsSync(base) ? readdirSync(base) : [];
-  return versioned.some(major => existsSync(join(base, major, 'bin', 'initdb'))) || onPath('initdb');
+  const majors = existsSync(base) ? readdirSync(base) : [];
+  const served = majors.filter(major => existsSync(join(base, major, 'bin', 'initdb'))).map(Number);
+  return served.length > 0 ? Math.max(...served) : undefined;
 }
 
 function onPath(program) {

@@ -77,6 +77,17 @@ describe('a schema with keys and nothing else', () => {
     }
   }, 120_000);
 
+  it('the index has the columns, order, condition and carried columns that the statement asks for', () => {
+    for (const { name, sql, has } of capabilityCases) {
+      const own = statements[capabilityCases.findIndex(each => each.sql === sql)]!;
+      const serving = advice.chosen.filter(index =>
+        index.statements.some(each => each.fingerprint === own.fingerprint),
+      );
+      const definitions = serving.map(index => definitionSql(index.definition)).join('\n');
+      if (has) expect(definitions, name).toMatch(has);
+    }
+  });
+
   it('says of each index what it is for and which statements it serves', () => {
     for (const index of advice.chosen) {
       expect(index.statements.length, definitionSql(index.definition)).toBeGreaterThan(0);
@@ -98,6 +109,37 @@ describe('a schema with keys and nothing else', () => {
     expect(small.chosen.length).toBeGreaterThan(2);
     expect(small.totalMsAfter).toBeGreaterThan(advice.totalMsAfter);
   }, 120_000);
+});
+
+describe('with HypoPG in the database', () => {
+  it('the same is answered, the server asked about B-trees and the copy about GIN', async () => {
+    await client.query('CREATE EXTENSION IF NOT EXISTS hypopg');
+    try {
+      const advice = await advise({ client, target: server.target, statements, budgetBytes: 2 ** 30 });
+      expect(advice.evaluator).toBe('hypopg');
+      expect(advice.unanswered).toEqual([]);
+      expect(new Set(advice.chosen.map(index => index.definition.method))).toEqual(new Set(['btree', 'gin']));
+      const { rows } = await client.query('SELECT count(*)::int AS n FROM hypopg_list_indexes');
+      expect(rows[0].n).toBe(0);
+    } finally {
+      await client.query('DROP EXTENSION hypopg');
+    }
+  }, 120_000);
+
+  it('and without a copy beside it, what could not be judged is said', async () => {
+    await client.query('CREATE EXTENSION IF NOT EXISTS hypopg');
+    try {
+      const advice = await advise({ client, statements, budgetBytes: 2 ** 30 });
+      expect(advice.notes.join()).toContain('GIN indexes could not be judged');
+      expect(advice.chosen.some(index => index.definition.method === 'btree')).toBe(true);
+    } finally {
+      await client.query('DROP EXTENSION hypopg');
+    }
+  });
+
+  it('with neither there is one clear error', async () => {
+    await expect(advise({ client, statements })).rejects.toMatchObject({ code: 'ADVISE_NO_EVALUATOR' });
+  });
 });
 
 describe('a schema that is well indexed already', () => {

@@ -59,6 +59,7 @@ export async function advise(options: AdviseOptions): Promise<Advice> {
 export class Advisor {
   readonly #options: AdviseOptions;
   readonly #log: Log;
+  readonly #catalog: Catalog;
   readonly #statistics: Statistics;
   readonly #planned: readonly PlannedStatement[];
   readonly #unanswered: UnansweredStatement[];
@@ -73,6 +74,7 @@ export class Advisor {
 
   private constructor(
     options: AdviseOptions,
+    catalog: Catalog,
     statistics: Statistics,
     planned: readonly PlannedStatement[],
     unanswered: UnansweredStatement[],
@@ -81,6 +83,7 @@ export class Advisor {
   ) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
+    this.#catalog = catalog;
     this.#statistics = statistics;
     this.#planned = planned;
     this.#unanswered = unanswered;
@@ -99,7 +102,15 @@ export class Advisor {
     const { planned, unanswered } = await planWorkload(client, read.statements, statistics);
     const trigrams = await trigramSupport(client, catalog);
     const evaluators = await Evaluators.open(options, catalog, statistics, read.tables);
-    return new Advisor(options, statistics, planned, [...read.unanswered, ...unanswered], evaluators, trigrams);
+    return new Advisor(
+      options,
+      catalog,
+      statistics,
+      planned,
+      [...read.unanswered, ...unanswered],
+      evaluators,
+      trigrams,
+    );
   }
 
   async close(): Promise<void> {
@@ -108,18 +119,20 @@ export class Advisor {
 
   async advise(): Promise<Advice> {
     await this.prepare();
-    const weighted = this.weighted();
-    const budgetBytes = this.budgetBytes();
-    const chosen = await selectIndexes({
-      statements: weighted,
+    return this.#report(this.weighted(), await this.select(), this.budgetBytes());
+  }
+
+  /** The set for the workload; after `prepare`. */
+  async select(): Promise<SizedCandidate[]> {
+    return selectIndexes({
+      statements: this.weighted(),
       candidates: this.usefulCandidates(),
-      budgetBytes,
+      budgetBytes: this.budgetBytes(),
       writeMs: candidate => this.writeMs(candidate),
       bundles: this.#bundles,
       whatIf: this.whatIf,
       ...(this.#options.signal ? { signal: this.#options.signal } : {}),
     });
-    return this.#report(weighted, chosen, budgetBytes);
   }
 
   /** Makes candidates and asks about each of them alone, and about all of a statement together. */
@@ -223,7 +236,15 @@ export class Advisor {
   async #sized(candidate: Candidate): Promise<SizedCandidate> {
     const { definition, table } = candidate;
     const rows = definition.where === undefined ? table.rows : await this.#rowsWhere(table, definition.where);
-    return { ...candidate, rows, bytes: estimateBytes(definition, table, this.#statistics, rows) };
+    return { ...candidate, rows, bytes: this.#bytes(definition, table, rows) };
+  }
+
+  /** Of a partitioned one the sum over its leaves: a value that repeats in the whole may be alone in each of them. */
+  #bytes(definition: Candidate['definition'], table: CatalogTable, rows: number): number {
+    const share = rows / Math.max(1, table.rows);
+    return this.#catalog
+      .storageOf(table)
+      .reduce((sum, leaf) => sum + estimateBytes(definition, leaf, this.#statistics, leaf.rows * share), 0);
   }
 
   readonly #partialRows = new Map<string, number>();

@@ -142,9 +142,23 @@ function askOf(relation: RelationUse, predicates: readonly Predicate[], isWhole:
     equal: distinct([...equal, ...several]),
     joins: isWhole ? distinct(joins) : [],
     ranges: ranges.filter((each, n) => ranges.findIndex(other => isSameSubject(other.subject, each.subject)) === n),
-    orders: isWhole ? relation.orders.filter(order => order.keys.every(key => isSortable(key.subject, table))) : [],
+    orders: isWhole ? relation.orders.filter(order => isReadable(order, table, predicates)) : [],
     groups: isWhole ? relation.groups.filter(group => group.every(subject => isSortable(subject, table))) : [],
   };
+}
+
+const searches: readonly Predicate['test'][] = ['pattern', 'pattern-any-case', 'regular-expression', 'similar'];
+
+/**
+ * Not in the order of what is searched in: what matches lies together there, at the beginning or at the end, and the planner,
+ * which takes it to be spread evenly, would read on and on.
+ */
+function isReadable(order: OrderUse, table: CatalogTable, predicates: readonly Predicate[]): boolean {
+  const [first] = order.keys;
+  const isSearched = predicates.some(
+    ({ subject, test }) => first && searches.includes(test) && isSameSubject(subject, first.subject),
+  );
+  return !isSearched && order.keys.every(key => isSortable(key.subject, table));
 }
 
 /** What the keys may begin with: the filters, the filters and a join, a join alone, parts of the filters. */

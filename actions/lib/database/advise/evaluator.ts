@@ -1,4 +1,3 @@
-import type { PlanNode } from '../statements/index.ts';
 import type { SizedCandidate } from './candidate.ts';
 import type { PlannedStatement } from './planned-statement.ts';
 import type { EvaluatorKind } from './result.ts';
@@ -21,8 +20,8 @@ export interface Refusal {
 }
 
 export interface Evaluation {
+  /** The mean over the samples of the statement. */
   cost: number;
-  plan: PlanNode;
-  /** Ids of the candidates that the plan reads. */
+  /** Ids of the candidates that a plan reads. */
   used: ReadonlySet<string>;
 }

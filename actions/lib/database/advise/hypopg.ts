@@ -2,9 +2,9 @@ import type pg from 'pg';
 import { quoteIdent, quoteLiteral, quoteQualified } from '../../postgres/index.ts';
 import type { Catalog } from '../catalog/index.ts';
 import { createIndexSql } from '../indexes/index.ts';
-import { explainPrepared, indexesInPlan, prepareStatement } from '../statements/index.ts';
 import type { SizedCandidate } from './candidate.ts';
 import type { Evaluation, Evaluator, Refusal } from './evaluator.ts';
+import { explainSamples } from './explain-samples.ts';
 import type { PlannedStatement } from './planned-statement.ts';
 
 /** Where HypoPG is in this database; undefined when it is not. */
@@ -61,12 +61,9 @@ export class HypopgEvaluator implements Evaluator {
       if (!wanted.has(id) && tables.has(candidate.table.oid)) await this.#unmake(id);
     }
     for (const candidate of candidates) if (!this.#made.has(candidate.id)) await this.#make(candidate);
-    const prepared = await prepareStatement(this.#client, statement.parsed);
-    const mode = { kind: 'values', values: statement.values } as const;
-    const { plan } = await explainPrepared(this.#client, prepared, mode, { verbose: false });
-    const names = indexesInPlan(plan);
+    const { cost, names } = await explainSamples(this.#client, statement);
     const used = candidates.filter(({ id }) => this.#made.get(id)!.indexes.some(index => names.has(index.name)));
-    return { cost: plan['Total Cost'], plan, used: new Set(used.map(candidate => candidate.id)) };
+    return { cost, used: new Set(used.map(candidate => candidate.id)) };
   }
 
   async #make(candidate: SizedCandidate): Promise<void> {

@@ -6,5 +6,6 @@ export interface PlannedStatement {
   workload: WorkloadStatement;
   parsed: ParsedStatement;
   usage: StatementUsage;
-  values: readonly (string | null)[];
+  /** Each a value for each parameter; what it costs is the mean over them. */
+  samples: readonly (readonly (string | null)[])[];
 }

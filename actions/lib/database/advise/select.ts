@@ -22,8 +22,11 @@ export interface SelectionProblem {
   signal?: AbortSignal;
 }
 
-/** Filling the whole budget must save at least this share of the workload; less storage, less gain. */
-const storagePrice = 0.01;
+/**
+ * Filling the whole budget must save at least this share of the workload; less storage, less gain. And where indexes leave
+ * little of the workload, by what they leave: one table scan that is gone must not make all other gains look small.
+ */
+const storagePrice = { ofAll: 0.01, ofRest: 0.05 };
 /** A smaller index that keeps so much of what a larger one saves is the better one. */
 const smallerShare = 0.25;
 const keptShare = 0.95;
@@ -31,22 +34,28 @@ const keptShare = 0.95;
  * Less than this share of the workload, or of every statement that uses it, is not worth an index. The second is as large
  * as the planner's own error: for the same rows in the same order it holds one of two indexes to be a fifth cheaper.
  */
-const leastWorkloadShare = 0.0005;
+const leastGain = { ofAll: 0.0005, ofRest: 0.005 };
 const leastStatementShare = 0.3;
+const priceRounds = 8;
 
 /**
- * The set of candidates with the least time for the workload, writing included, within the budget. Two starts — from
- * nothing by the best gain for its bytes, and from all that plans would use by the least loss for its bytes — and from
- * each a local search that removes, swaps and adds until nothing gets better; then what is not worth keeping goes.
+ * The set of candidates with the least time for the workload, writing included, within the budget. Three starts — from
+ * nothing by the best gain for its bytes, from all that plans would use by the least loss for its bytes, and at a price
+ * for storage so high that what is bought with it fits — and from each a local search that removes, swaps and adds until
+ * nothing gets better; then what is not worth keeping goes.
  * The first start alone is the greedy part of Extend (Schlosser, Kossmann, Boissier: Efficient Scalable Multi-Attribute
  * Index Selection, ICDE 2019), over candidates instead of attributes.
  */
 export async function selectIndexes(problem: SelectionProblem): Promise<SizedCandidate[]> {
-  const search = new Search(problem);
-  const upward = await search.improve(await search.growFrom([]));
-  const downward = await search.improve(await search.shrinkFrom(await search.wanted()));
-  const [a, b] = [await search.total(upward), await search.total(downward)];
-  return search.worthKeeping(a <= b ? upward : downward);
+  const search = await Search.open(problem);
+  const starts = [await search.growFrom([]), await search.shrinkFrom(await search.wanted()), await search.bought()];
+  let best: { set: IndexSet; total: number } | undefined;
+  for (const start of starts) {
+    const set = await search.improve(start);
+    const total = await search.total(set);
+    if (!best || total < best.total) best = { set, total };
+  }
+  return search.worthKeeping(best!.set);
 }
 
 type IndexSet = readonly SizedCandidate[];
@@ -54,11 +63,26 @@ type IndexSet = readonly SizedCandidate[];
 class Search {
   readonly #problem: SelectionProblem;
   readonly #totalMs: number;
+  /** With all candidates at once: what no index takes away. */
+  readonly #restMs: number;
   readonly #byTable: Map<number, WeightedStatement[]>;
+  /** Of one byte, in milliseconds. */
+  #price: number;
+  #budgetBytes: number;
 
-  constructor(problem: SelectionProblem) {
+  static async open(problem: SelectionProblem): Promise<Search> {
+    let restMs = 0;
+    for (const { statement, msPerCost } of problem.statements)
+      restMs += (await problem.whatIf.cost(statement, problem.candidates)).cost * msPerCost;
+    return new Search(problem, restMs);
+  }
+
+  private constructor(problem: SelectionProblem, restMs: number) {
     this.#problem = problem;
     this.#totalMs = problem.statements.reduce((sum, each) => sum + each.base * each.msPerCost, 0);
+    this.#restMs = restMs;
+    this.#budgetBytes = problem.budgetBytes;
+    this.#price = this.#shareOf(storagePrice) / Math.max(1, problem.budgetBytes);
     this.#byTable = new Map();
     for (const each of problem.statements) {
       for (const oid of new Set(each.statement.usage.relations.map(relation => relation.table.oid))) {
@@ -79,9 +103,13 @@ class Search {
   }
 
   #overhead(set: IndexSet): number {
-    const { budgetBytes, writeMs } = this.#problem;
-    const price = (this.#totalMs * storagePrice) / Math.max(1, budgetBytes);
-    return set.reduce((sum, candidate) => sum + writeMs(candidate) + candidate.bytes * price, 0);
+    const { writeMs } = this.#problem;
+    return set.reduce((sum, candidate) => sum + writeMs(candidate) + candidate.bytes * this.#price, 0);
+  }
+
+  /** Milliseconds. */
+  #shareOf({ ofAll, ofRest }: { ofAll: number; ofRest: number }): number {
+    return Math.min(this.#totalMs * ofAll, this.#restMs * ofRest);
   }
 
   /** How much less `to` costs than `from`; only statements on tables that differ are asked. */
@@ -99,7 +127,7 @@ class Search {
   }
 
   #fits(set: IndexSet): boolean {
-    return bytesOf(set) <= this.#problem.budgetBytes;
+    return bytesOf(set) <= this.#budgetBytes;
   }
 
   /** The set with one more, without what the new one makes superfluous. */
@@ -140,6 +168,32 @@ class Search {
       const gain = this.#fits(next) && next.length > 0 ? await this.#gain(set, next) : 0;
       estimates.set(best, gain > 0 ? gain / Math.max(8192, more) : 0);
       fresh.add(best);
+    }
+  }
+
+  /**
+   * What is worth its bytes at the lowest price at which all of that together fits: under a tight budget one large index is
+   * weighed against the many small ones, on other tables, that it would leave no room for.
+   */
+  async bought(): Promise<IndexSet> {
+    const price = this.#price;
+    const { budgetBytes } = this.#problem;
+    let [tooLow, enough]: [number, number | undefined] = [price, undefined];
+    let best: IndexSet = [];
+    this.#budgetBytes = Number.POSITIVE_INFINITY;
+    try {
+      for (let round = 0; round < priceRounds; round++) {
+        const set = await this.improve(await this.growFrom([]));
+        const bytes = bytesOf(set);
+        if (bytes <= budgetBytes) [best, enough] = [set, this.#price];
+        else tooLow = this.#price;
+        if (bytes <= budgetBytes && (round === 0 || bytes > budgetBytes * 0.95)) break;
+        this.#price = enough === undefined ? tooLow * 4 : Math.sqrt(tooLow * enough);
+      }
+      return best;
+    } finally {
+      this.#price = price;
+      this.#budgetBytes = budgetBytes;
     }
   }
 
@@ -210,7 +264,8 @@ class Search {
         if (other.table !== candidate.table || other.bytes > candidate.bytes * smallerShare || set.includes(other))
           continue;
         const swapped = [...without, other];
-        if ((await this.#gain(without, swapped)) >= worth * keptShare && !(await this.#slows(set, swapped))) {
+        const least = Math.max(worth * keptShare, worth - this.#shareOf(leastGain));
+        if ((await this.#gain(without, swapped)) >= least && !(await this.#slows(set, swapped))) {
           set = swapped;
           break;
         }
@@ -236,7 +291,7 @@ class Search {
     for (const candidate of set) {
       const without = set.filter(each => each !== candidate);
       const gain = await this.#gain(without, set);
-      const isEnough = gain > this.#totalMs * leastWorkloadShare && (await this.#slows(set, without));
+      const isEnough = gain > this.#shareOf(leastGain) && (await this.#slows(set, without));
       if (!isEnough && (!weakest || gain < weakest.gain)) weakest = { candidate, gain };
     }
     return weakest?.candidate;

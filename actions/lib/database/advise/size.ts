@@ -34,29 +34,37 @@ export function estimateBytes(
 function btreeBytes(definition: IndexDefinition, table: CatalogTable, statistics: Statistics, rows: number): number {
   const parts = definition.keys.map(key => keyStatistics(key, table, statistics));
   const carried = definition.include.map(column => keyStatistics({ kind: 'column', column }, table, statistics));
-  const hasNulls = [...parts, ...carried].some(part => part.nullFraction > 0.01);
-  const data = aligned([...parts, ...carried].reduce((sum, part) => padded(sum, part.align) + part.bytes, 0));
-  // With a null bitmap the header of a tuple takes 8 bytes more, the data of a null none.
-  const keyBytes = data + (hasNulls ? 8 : 0);
-  const distinct = Math.min(
-    rows,
-    Math.max(
-      1,
-      parts.reduce((product, part) => Math.min(product * part.distinct, 1e15), 1),
-    ),
-  );
+  const all = [...parts, ...carried];
+  // A null takes no bytes of its own, but its tuple has a bitmap of 8.
+  const data = all.reduce((sum, part) => padded(sum, part.align) + part.bytes * (1 - part.nullFraction), 0);
+  const keyBytes = aligned(data) + (all.some(part => part.nullFraction > 0.01) ? 8 * anyNull(all) : 0);
   const canDeduplicate = !definition.isUnique && carried.length === 0 && parts.every(part => part.isImageEqual);
-  const perKey = rows / distinct;
-  let leaf = rows * (lineAndTuple + keyBytes);
-  if (canDeduplicate && perKey >= 1.5) {
-    const perPosting = Math.max(2, Math.floor((postingBytes - 8 - keyBytes) / itemPointer));
-    const postings = Math.ceil(perKey / perPosting);
-    leaf = distinct * postings * (lineAndTuple + keyBytes) + rows * itemPointer;
-  }
+  // Nulls alone are one value, and share all of its entries.
+  const nulls = canDeduplicate && parts.length === 1 ? rows * parts[0]!.nullFraction : 0;
+  const leaf = canDeduplicate
+    ? deduplicated(rows - nulls, keyBytes, parts) + nulls * itemPointer
+    : rows * (lineAndTuple + keyBytes);
   const leafPages = Math.max(1, Math.ceil(leaf / ((pageBytes - pageHeader) * 0.9)));
   // Inner pages hold one entry for each page below, without what suffix truncation cuts off.
   const inner = Math.ceil((leafPages * (lineAndTuple + Math.min(keyBytes, 64))) / ((pageBytes - pageHeader) * 0.7));
   return (1 + leafPages + (leafPages > 1 ? inner : 0)) * pageBytes;
+}
+
+/** Rows with equal keys share entries, each of which holds so many rows as fit into it. */
+function deduplicated(rows: number, keyBytes: number, parts: readonly KeyStatistics[]): number {
+  const combinations = parts.reduce((product, part) => Math.min(product * part.distinct, 1e15), 1);
+  const distinct = Math.min(rows, Math.max(1, combinations));
+  const perKey = rows / distinct;
+  // Also for no rows at all, of which there is no mean.
+  if (!(perKey >= 1.5)) return rows * (lineAndTuple + keyBytes);
+  const perPosting = Math.max(2, Math.floor((postingBytes - 8 - keyBytes) / itemPointer));
+  const postings = Math.ceil(perKey / perPosting);
+  // Its list of rows ends anywhere, and the entry is filled up to 8 bytes: half of that on average.
+  return distinct * postings * (lineAndTuple + keyBytes + 4) + rows * itemPointer;
+}
+
+function anyNull(parts: readonly KeyStatistics[]): number {
+  return 1 - parts.reduce((product, part) => product * (1 - part.nullFraction), 1);
 }
 
 interface KeyStatistics {
@@ -124,9 +132,17 @@ function expressionStatistics(
 }
 
 function soleColumn(expression: string, table: CatalogTable): string | undefined {
-  return table.columns.find(column =>
-    new RegExp(`(^|[^\\w"])"?${column.name.replace(/[^\w]/g, '\\$&')}"?($|[^\\w"])`).test(expression),
-  )?.name;
+  return columnsIn(expression, table)[0];
+}
+
+function columnsIn(expression: string, table: CatalogTable): string[] {
+  return table.columns
+    .map(column => column.name)
+    .filter(name =>
+      new RegExp(`(^|[^\\w"])"?${name.replace(/[^\w]/g, '\\$&')}"?($|[^\\w"])`).test(
+        expression.replace(/'[^']*'/g, "''"),
+      ),
+    );
 }
 
 /**
@@ -136,12 +152,13 @@ function soleColumn(expression: string, table: CatalogTable): string | undefined
 function ginBytes(definition: IndexDefinition, table: CatalogTable, statistics: Statistics, rows: number): number {
   let bytes = 0;
   for (const key of definition.keys) {
-    const name = key.kind === 'column' ? key.column : soleColumn(key.expression, table);
-    const width = (name === undefined ? undefined : statistics.of(table, name)?.averageBytes) ?? 64;
-    const column = table.columns.find(each => each.name === name);
-    if (key.opclass?.includes('gin_trgm_ops')) bytes += rows * (width + 1) * 1.8;
-    else if (column?.baseType === 'jsonb') bytes += rows * Math.max(1, width / 18) * 3.5;
-    else if (column?.baseType === 'tsvector') bytes += rows * Math.max(1, width / 14) * 2.5;
+    const names = key.kind === 'column' ? [key.column] : columnsIn(key.expression, table);
+    // `title || ' ' || body` is as long as both.
+    const width = names.reduce((sum, name) => sum + (statistics.of(table, name)?.averageBytes ?? 64), 0) || 64;
+    const column = names.length === 1 ? table.columns.find(each => each.name === names[0]) : undefined;
+    if (key.opclass?.includes('gin_trgm_ops')) bytes += rows * (width + 1) * 2.4;
+    else if (column?.baseType === 'jsonb') bytes += rows * Math.max(1, width / 18) * 2.2;
+    else if (column?.baseType === 'tsvector') bytes += rows * Math.max(1, width / 14) * 4.5;
     else if (key.kind === 'expression') bytes += rows * Math.max(1, width / 8) * 2.5;
     else bytes += rows * Math.max(1, (width - 20) / 8) * 2.5;
   }

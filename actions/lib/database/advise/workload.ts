@@ -3,7 +3,7 @@ import { toOpsError } from '../../errors/index.ts';
 import type { Catalog, CatalogTable, Statistics } from '../catalog/index.ts';
 import {
   type ParsedStatement,
-  parameterValues,
+  parameterSamples,
   parseStatement,
   prepareStatement,
   resolveUsage,
@@ -92,8 +92,8 @@ export async function planWorkload(
   for (const [id, each] of read.entries()) {
     try {
       const { types } = await prepareStatement(client, each.parsed);
-      const values = parameterValues(each.usage, types, statistics, each.workload.parameters);
-      planned.push({ id, ...each, values });
+      const samples = parameterSamples(each.usage, types, statistics, each.workload.parameters);
+      planned.push({ id, ...each, samples });
     } catch (thrown) {
       const error = toOpsError(thrown);
       if (error.code !== 'SQL_REFUSED') throw thrown;

@@ -3,13 +3,13 @@ import type { Catalog, CatalogTable, Statistics } from '../catalog/index.ts';
 import type { CopySession, ProvableStatement, Values } from '../prove/index.ts';
 import {
   type ParameterUse,
-  parameterValues,
+  parameterSamples,
   parseStatement,
   resolveUsage,
   type WorkloadStatement,
 } from '../statements/index.ts';
 
-/** Real rows that values are taken from, beside one set of values from the statistics. */
+/** Real rows that values are taken from, beside the sets of values from the statistics. */
 const rowsPerStatement = 2;
 
 /**
@@ -37,9 +37,9 @@ export async function provableStatements(
       provable.push({ ...common, samples: [each.parameters], parameters: 'real' });
     } else {
       const usage = resolveUsage(statement, catalog, each.parameters);
-      const typical = parameterValues(usage, prepared.types, statistics, each.parameters);
-      const rows = await valuesOfRows(session, usage.parameters, prepared.types, typical, each.parameters ?? []);
-      provable.push({ ...common, samples: distinct([typical, ...rows]), parameters: 'sampled' });
+      const typical = parameterSamples(usage, prepared.types, statistics, each.parameters);
+      const rows = await valuesOfRows(session, usage.parameters, prepared.types, typical[0]!, each.parameters ?? []);
+      provable.push({ ...common, samples: distinct([...typical, ...rows]), parameters: 'sampled' });
     }
   }
   return provable;

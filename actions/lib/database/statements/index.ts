@@ -10,7 +10,7 @@ export {
   writesRows,
 } from './explain.ts';
 export { explainableSql } from './explainable.ts';
-export { parameterValues, typicalValue } from './parameters.ts';
+export { parameterSamples, parameterValues, typicalValue } from './parameters.ts';
 export { loadParser, type ParsedStatement, parseStatement, type StatementKind } from './parser.ts';
 export { type PreparedStatement, prepareStatement } from './prepare.ts';
 export { resolveUsage } from './resolve.ts';

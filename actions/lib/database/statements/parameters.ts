@@ -1,6 +1,9 @@
 import type { ColumnStatistics, Statistics } from '../catalog/index.ts';
 import type { ParameterUse, StatementUsage } from './usage.ts';
 
+/** How much a search lets through: one word or one member, several of them together, or all rows of a popular value. */
+type Breadth = 'usual' | 'narrow' | 'wide';
+
 /**
  * A value for each parameter: the known one, else one from the statistics of the column it is compared with, such that
  * it is as selective as an average value; else one that its type can read.
@@ -11,15 +14,33 @@ export function parameterValues(
   types: readonly string[],
   statistics: Statistics,
   known: readonly (string | null)[] = [],
+  breadth: Breadth = 'usual',
 ): (string | null)[] {
   const uses = new Map(usage.parameters.map(use => [use.number, use]));
   return types.map((type, n) => {
     const given = known[n];
     if (given !== undefined) return given;
     const use = uses.get(n + 1) ?? { number: n + 1, role: 'other' };
-    const value = valueFor(use, type, statistics, isBetween(use, usage.parameters));
+    const value = valueFor(use, type, statistics, isBetween(use, usage.parameters), breadth);
     return isReadable(value, type) ? value : defaultOf(type);
   });
+}
+
+/**
+ * The same for a usual search, a narrow and a wide one, where these differ. People search for one word as well as for a
+ * whole name, and what serves the one best (reading in order until enough is found) may be the worst for the other. And
+ * what many rows belong to is asked for more often than the average: a customer who orders much also looks at it.
+ */
+export function parameterSamples(
+  usage: Pick<StatementUsage, 'parameters'>,
+  types: readonly string[],
+  statistics: Statistics,
+  known: readonly (string | null)[] = [],
+): (string | null)[][] {
+  const all = (['usual', 'narrow', 'wide'] as const).map(breadth =>
+    parameterValues(usage, types, statistics, known, breadth),
+  );
+  return [...new Map(all.map(values => [JSON.stringify(values), values])).values()];
 }
 
 /** Whether the column is bounded from both sides: the two values must then leave something between them. */
@@ -28,11 +49,12 @@ function isBetween(use: ParameterUse, all: readonly ParameterUse[]): boolean {
   return all.some(each => each.role === opposite && each.table === use.table && each.column === use.column);
 }
 
-function valueFor(use: ParameterUse, type: string, statistics: Statistics, isPair: boolean): string {
+function valueFor(use: ParameterUse, type: string, statistics: Statistics, isPair: boolean, breadth: Breadth): string {
   const column = use.table && use.column !== undefined ? statistics.of(use.table, use.column) : undefined;
   const typical = column ? typicalValue(column) : undefined;
   switch (use.role) {
     case 'equal':
+      return (breadth === 'wide' && column ? popularValue(column) : undefined) ?? typical ?? defaultOf(type);
     case 'assigned':
       return typical ?? defaultOf(type);
     case 'in':
@@ -42,16 +64,16 @@ function valueFor(use: ParameterUse, type: string, statistics: Statistics, isPai
     case 'upper-bound':
       return (column && boundAt(column, isPair ? 0.95 : 0.05)) ?? defaultOf(type);
     case 'pattern':
-      return `%${fragmentOf(typical)}%`;
+      return `%${fragmentOf(column, breadth)}%`;
     case 'fragment':
     case 'regular-expression':
-      return fragmentOf(typical);
+      return fragmentOf(column, breadth);
     case 'contains':
-      return containedValue(column, type);
+      return containedValue(column, type, breadth);
     case 'has-key':
-      return column?.commonElements[0]?.value ?? typical ?? 'key';
+      return column?.commonElements.at(breadth === 'narrow' ? -1 : 0)?.value ?? typical ?? 'key';
     case 'words':
-      return type === 'tsquery' || type === 'text' ? 'word' : defaultOf(type);
+      return type === 'tsquery' || type === 'text' ? wordsOf(column, type, breadth) : defaultOf(type);
     case 'text-search-configuration':
       return 'simple';
     case 'date-part':
@@ -80,6 +102,24 @@ export function typicalValue(column: ColumnStatistics): string | undefined {
   return nearest[0]?.value ?? histogram[Math.floor(histogram.length / 2)];
 }
 
+/** So many times the average, below which a value is no exception. */
+const popular = 4;
+
+/**
+ * Of a column with many values the one in the middle of those that are counted, by rows. Not of a column with a few: the
+ * state that most rows are in is the one that nobody asks for.
+ */
+function popularValue({ commonValues, distinct, nullFraction }: ColumnStatistics): string | undefined {
+  const listed = commonValues.reduce((sum, each) => sum + each.frequency, 0);
+  if (listed >= 0.5) return undefined;
+  let rows = 0;
+  const middle = commonValues.find(each => {
+    rows += each.frequency;
+    return rows >= listed / 2;
+  });
+  return middle && middle.frequency * distinct >= popular * (1 - nullFraction) ? middle.value : undefined;
+}
+
 function typicalValues(column: ColumnStatistics | undefined, count: number): string[] {
   if (!column) return [];
   const { histogram, commonValues } = column;
@@ -97,31 +137,83 @@ function boundAt(column: ColumnStatistics, share: number): string | undefined {
   return values[Math.min(values.length - 1, Math.round(share * (values.length - 1)))];
 }
 
-/** A few letters from the middle of a value, as somebody would search for. */
-function fragmentOf(value: string | undefined): string {
-  const words = (value ?? '').match(/[\p{L}\p{N}]{4,}/gu) ?? [];
+/** Nobody types more of a name than this. */
+const narrowCharacters = 24;
+
+/** A few letters from the middle of a value, as somebody would search for; narrow: several words that stand nowhere else. */
+function fragmentOf(column: ColumnStatistics | undefined, breadth: Breadth): string {
+  const value = (column && typicalValue(column)) ?? '';
+  const words = value.match(/[\p{L}\p{N}]{4,}/gu) ?? [];
   const longest = [...words].sort((a, b) => b.length - a.length)[0];
-  return longest ? [...longest].slice(0, 6).join('') : 'abcd';
+  if (!column || !longest) return 'abcd';
+  if (breadth !== 'narrow') return [...longest].slice(0, 6).join('');
+  // Only what means itself in LIKE as well as in a regular expression.
+  const runs = value.match(/[\p{L}\p{N} ,]{4,}/gu) ?? [];
+  const run = runs.find(each => each.includes(longest)) ?? longest;
+  return unlisted([...run.trim()].slice(0, narrowCharacters).join('').trimEnd(), column);
 }
 
-function containedValue(column: ColumnStatistics | undefined, type: string): string {
+/**
+ * Made longer until the statistics do not hold it: a value that is taken out of a histogram of a hundred is a hundredth of
+ * the table to the planner, however rare it is.
+ */
+function unlisted(fragment: string, { histogram, commonValues }: ColumnStatistics): string {
+  const listed = [...histogram, ...commonValues.map(each => each.value)].map(each => each.toLowerCase());
+  const longer = [...'etnsraiou'].map(letter => fragment + letter);
+  return longer.find(each => !listed.some(value => value.includes(each.toLowerCase()))) ?? fragment;
+}
+
+/** Words that occur: of those that are counted the one in the middle; narrow: together with the rarest. */
+function wordsOf(column: ColumnStatistics | undefined, type: string, breadth: Breadth): string {
+  const elements = (column?.commonElements ?? []).map(each => each.value).filter(each => /^[\p{L}\p{N}]+$/u.test(each));
+  const usual = elements[elements.length >> 1];
+  if (usual === undefined) return 'word';
+  const rarest = elements.at(-1)!;
+  return breadth !== 'narrow' || rarest === usual ? usual : [usual, rarest].join(type === 'tsquery' ? ' & ' : ' ');
+}
+
+function containedValue(column: ColumnStatistics | undefined, type: string, breadth: Breadth): string {
   if (type === 'jsonb') {
     const value = column ? typicalValue(column) : undefined;
-    return (value === undefined ? undefined : firstMember(value)) ?? '{"key": "value"}';
+    if (!column || value === undefined) return '{"key": "value"}';
+    return (breadth === 'narrow' ? membersOfTwo(value, column) : firstMember(value)) ?? '{"key": "value"}';
   }
   const elements = column?.commonElements ?? [];
-  const element = elements[Math.floor(elements.length / 2)]?.value;
+  const element = elements[breadth === 'narrow' ? elements.length - 1 : Math.floor(elements.length / 2)]?.value;
   if (type.endsWith('[]')) return arrayOf(element === undefined ? [] : [element], type);
   return (column && typicalValue(column)) ?? defaultOf(type);
 }
 
 /** `{"a": 1, "b": 2}` asks for one member, as a containment usually does. */
 function firstMember(json: string): string | undefined {
+  const entries = entriesOf(json);
+  if (!entries) return isJson(json) ? json : undefined;
+  return entries[0] ? JSON.stringify(Object.fromEntries([entries[0]])) : json;
+}
+
+/** One member of this document and another of another one: together in few, and in none that the statistics hold. */
+function membersOfTwo(json: string, { histogram, commonValues }: ColumnStatistics): string | undefined {
+  const [first] = entriesOf(json) ?? [];
+  const listed = [...histogram, ...commonValues.map(each => each.value)].flatMap(each => {
+    const entries = entriesOf(each);
+    return entries ? [new Map(entries.map(([key, value]) => [key, JSON.stringify(value)]))] : [];
+  });
+  if (!first) return firstMember(json);
+  const beside = listed.filter(document => document.get(first[0]) === JSON.stringify(first[1]));
+  const isListed = (key: string, value: string) => beside.some(document => document.get(key) === value);
+  for (const document of listed) {
+    for (const [key, value] of document) {
+      if (key !== first[0] && value !== 'null' && !isListed(key, value))
+        return JSON.stringify(Object.fromEntries([first, [key, JSON.parse(value)]]));
+    }
+  }
+  return firstMember(json);
+}
+
+function entriesOf(json: string): [string, unknown][] | undefined {
   try {
     const value: unknown = JSON.parse(json);
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return json;
-    const [entry] = Object.entries(value);
-    return entry ? JSON.stringify({ [entry[0]]: entry[1] }) : json;
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : undefined;
   } catch {
     return undefined;
   }

@@ -269,7 +269,9 @@ class Resolver {
     walk(node, each => {
       if ('FuncCall' in each) {
         const name = lastName(each.FuncCall.funcname);
-        const [first] = each.FuncCall.args ?? [];
+        const [first, second] = each.FuncCall.args ?? [];
+        // `websearch_to_tsquery('german', $1)`, also in FROM.
+        if (/tsquery$/.test(name) && second && 'ParamRef' in second) this.#words(second.ParamRef.number ?? 0);
         if (!first || !('ParamRef' in first)) return true;
         const number = first.ParamRef.number ?? 0;
         if (['extract', 'date_part', 'date_trunc'].includes(name))
@@ -286,6 +288,11 @@ class Resolver {
       }
       return true;
     });
+  }
+
+  /** Words that are searched for, unless the condition around them has said already in what. */
+  #words(number: number): void {
+    if (!this.#parameters.has(number)) this.#parameters.set(number, { number, role: 'words' });
   }
 
   #outputs(targets: readonly Node[], scope: Scope): Output[] {

@@ -9,9 +9,9 @@ import {
 } from '../../../postgres/index.ts';
 import { type Catalog, type CatalogTable, readCatalog, type Statistics } from '../../catalog/index.ts';
 import { createIndexSql } from '../../indexes/index.ts';
-import { explainPrepared, indexesInPlan, prepareStatement } from '../../statements/index.ts';
 import type { SizedCandidate } from '../candidate.ts';
 import type { Evaluation, Evaluator, Refusal } from '../evaluator.ts';
+import { explainSamples } from '../explain-samples.ts';
 import { estimatedRows, isServerError } from '../hypopg.ts';
 import type { PlannedStatement } from '../planned-statement.ts';
 import { copySchema } from './copy-schema.ts';
@@ -122,12 +122,9 @@ class PlannerCopy implements Evaluator {
         .filter(([id, made]) => tables.has(made.candidate.table.oid) && made.isShown !== wanted.has(id))
         .map(([, made]) => made),
     );
-    const prepared = await prepareStatement(this.#client, statement.parsed);
-    const mode = { kind: 'values', values: statement.values } as const;
-    const { plan } = await explainPrepared(this.#client, prepared, mode, { verbose: false });
-    const names = indexesInPlan(plan);
+    const { cost, names } = await explainSamples(this.#client, statement);
     const used = candidates.filter(({ id }) => this.#made.get(id)?.names.some(name => names.has(name)));
-    return { cost: plan['Total Cost'], plan, used: new Set(used.map(candidate => candidate.id)) };
+    return { cost, used: new Set(used.map(candidate => candidate.id)) };
   }
 
   /** Turns each of these from shown to hidden, or the other way round. */

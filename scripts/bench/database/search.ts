@@ -1,0 +1,114 @@
+import {
+  Advisor,
+  indexName,
+  type SizedCandidate,
+  type WeightedStatement,
+} from '../../../actions/lib/database/advisor.ts';
+import { formatBytes } from '../../../actions/lib/log/index.ts';
+import type { Result } from '../results.ts';
+import { extend } from './extend.ts';
+import { buildDefinitions, dropIndexes } from './indexes.ts';
+import { type PlatformStage, say } from './stage.ts';
+import { measureStates, totalMs } from './times.ts';
+
+/** Of what all tables take. */
+const budgetShares = [0.02, 0.05, 0.12];
+
+/** Our search against Extend, on the same candidates and answers of the planner, at the bytes that are really built. */
+export async function benchSearch(stage: PlatformStage): Promise<Result[]> {
+  const { client, target, statements } = stage;
+  const { rows } = await client.query<{ bytes: string }>(
+    `SELECT sum(pg_table_size(oid)) AS bytes FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'content'::regnamespace)`,
+  );
+  const results: Result[] = [];
+  const workload = statements.map(each => each.workload);
+  for (const share of budgetShares) {
+    const budgetBytes = Number(rows[0]!.bytes) * share;
+    const advisor = await Advisor.open({
+      client,
+      target,
+      statements: workload,
+      budgetBytes,
+      evaluator: 'planner copy',
+    });
+    try {
+      await advisor.prepare();
+      const ours = await advisor.select();
+      const calls = advisor.whatIf.calls;
+      const weighted = advisor.weighted();
+      const candidates = advisor.usefulCandidates();
+      const steps = await extend({
+        statements: weighted,
+        candidates,
+        budgetBytes: budgetBytes * 2,
+        whatIf: advisor.whatIf,
+      });
+      const real = await realBytes(stage, [...new Set([...ours, ...steps.flat()])]);
+      const bytes = (set: readonly SizedCandidate[]) => set.reduce((sum, each) => sum + real.get(each)!, 0);
+      // Extend may have the step that crosses our size: at least as many bytes as we have.
+      const theirs = steps.find(set => bytes(set) >= bytes(ours)) ?? steps.at(-1)!;
+      const cost = async (set: readonly SizedCandidate[]) => costOf(advisor, weighted, set);
+      const [a, b] = [await cost(ours), await cost(theirs)];
+      const times = await executed(stage, ours, theirs);
+      const detail = `at ${formatBytes(bytes(ours))} against ${formatBytes(bytes(theirs))}; ${ours.length} and ${theirs.length} indexes of ${candidates.length} candidates`;
+      say(`budget ${formatBytes(budgetBytes)}: ours after ${calls} plans; ${detail}`);
+      results.push(
+        { name: `planner cost / Extend, ${formatBytes(budgetBytes)}`, value: a / b, target: 1, unit: '×', detail },
+        {
+          name: `executed time / Extend, ${formatBytes(budgetBytes)}`,
+          value: times.ours / times.theirs,
+          target: 1,
+          unit: '×',
+          detail: `${(times.ours / 1000).toFixed(0)} s of a day against ${(times.theirs / 1000).toFixed(0)} s`,
+        },
+      );
+    } finally {
+      await advisor.close();
+    }
+  }
+  return results;
+}
+
+async function costOf(advisor: Advisor, weighted: readonly WeightedStatement[], set: readonly SizedCandidate[]) {
+  let sum = 0;
+  for (const { statement, msPerCost } of weighted) sum += (await advisor.whatIf.cost(statement, set)).cost * msPerCost;
+  return sum;
+}
+
+/** Each is built once, alone, and dropped again. */
+async function realBytes(
+  { client }: PlatformStage,
+  all: readonly SizedCandidate[],
+): Promise<Map<SizedCandidate, number>> {
+  const found = new Map<SizedCandidate, number>();
+  for (const candidate of all) {
+    const built = await buildDefinitions(client, [named(candidate, 'size')], { analyze: false });
+    found.set(candidate, built.bytes[0]!);
+    await dropIndexes(client, built);
+  }
+  return found;
+}
+
+async function executed(stage: PlatformStage, ours: readonly SizedCandidate[], theirs: readonly SizedCandidate[]) {
+  const { client, session, statements } = stage;
+  const a = await buildDefinitions(
+    client,
+    ours.map(each => named(each, 'ours')),
+  );
+  const b = await buildDefinitions(
+    client,
+    theirs.map(each => named(each, 'extend')),
+  );
+  try {
+    const times = await measureStates(session, statements, { ours: b.refs, theirs: a.refs });
+    return { ours: totalMs(times, 'ours'), theirs: totalMs(times, 'theirs') };
+  } finally {
+    await dropIndexes(client, a);
+    await dropIndexes(client, b);
+  }
+}
+
+/** Both sets may hold the same index: each has a name of its own, which must not be cut off. */
+function named({ definition, prerequisites }: SizedCandidate, prefix: string) {
+  return { name: `${prefix}${indexName(definition).slice(-9)}`, definition, prerequisites };
+}
