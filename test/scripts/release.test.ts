@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { appendFile, cp, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, mkdtemp, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { actionNames } from '../../scripts/build.ts';
 import { planRelease, pushArguments } from '../../scripts/release/plan.ts';
@@ -139,6 +140,8 @@ describe('a release of this repository', { timeout: 600_000 }, () => {
     const expected = names.flatMap(name =>
       ['action.yml', 'README.md', 'dist/main.mjs', 'dist/licenses.txt'].map(file => `actions/${name}/${file}`),
     );
+    // Threads begin with modules of their own.
+    expected.push(...['image', 'text'].map(kind => `actions/assets/dist/${kind}-worker.mjs`));
     expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', ...expected]));
     const others = paths.filter(path => !/^actions\/[a-z-]+\/dist\/node_modules\//.test(path));
     expect(others.sort()).toEqual(['LICENSE', 'README.md', ...expected].sort());
@@ -155,6 +158,26 @@ describe('a release of this repository', { timeout: 600_000 }, () => {
       status: 2,
       stdout: expect.stringContaining("::error title=USAGE::The input 'what' is 'databse'"),
     });
+
+    // With machine code and threads: an image, by what was cloned alone.
+    const site = join(folder, 'site');
+    await mkdir(site);
+    const noise = { type: 'gaussian', mean: 128, sigma: 20 } as const;
+    const image = { width: 200, height: 100, channels: 3, background: '#888', noise } as const;
+    await sharp({ create: image }).blur(2).jpeg({ quality: 100 }).toFile(join(site, 'a.jpg'));
+    const before = (await stat(join(site, 'a.jpg'))).size;
+    const optimized = await start([join(clone, 'actions/assets/dist/main.mjs')], {
+      cwd: site,
+      env: {
+        PATH: process.env.PATH,
+        INPUT_MODE: 'optimize',
+        'INPUT_IN-PLACE': 'true',
+        GITHUB_WORKSPACE: site,
+        GITHUB_OUTPUT: '',
+      },
+    });
+    expect(optimized, optimized.stdout).toMatchObject({ status: 0 });
+    expect((await stat(join(site, 'a.jpg'))).size).toBeLessThan(before);
   });
 
   test('is never made again; the next one moves the major tag, a repair of an older line does not', async () => {
