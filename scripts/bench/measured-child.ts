@@ -43,15 +43,14 @@ export function measure(command: string, args: readonly string[], options: Measu
     let peakBytes = 0;
     let mostTemporaryBytes = 0;
     const tree = new ProcessTree(child.pid!);
-    const lookAtTree = setInterval(() => tree.look(), 40);
     const watch = setInterval(() => {
+      tree.look();
       peakBytes = Math.max(peakBytes, peakOf(child.pid!));
       if (options.temporaryFolder) mostTemporaryBytes = Math.max(mostTemporaryBytes, bytesIn(options.temporaryFolder));
     }, 100);
     child.on('error', reject);
     child.on('close', code => {
       clearInterval(watch);
-      clearInterval(lookAtTree);
       const seconds = (performance.now() - startedAt) / 1000;
       const { cpuSeconds, idleSeconds } = tree;
       const used = { peakBytes: tree.peakBytes, cpuSeconds, idleSeconds };
