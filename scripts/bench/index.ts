@@ -1,11 +1,12 @@
 import { ExitCode, OpsError, toOpsError } from '../../actions/lib/errors/index.ts';
+import { benchAssets } from './assets.ts';
 import { benchBackup } from './backup.ts';
 import { benchDatabase } from './database/index.ts';
 import { benchReports } from './reports.ts';
 import { printResults } from './results.ts';
 
 /** `npm run bench -- <area>`: measures side by side with the stock way, in one run, and prints ratios. */
-const areas = { backup: benchBackup, database: benchDatabase, reports: benchReports };
+const areas = { assets: benchAssets, backup: benchBackup, database: benchDatabase, reports: benchReports };
 
 try {
   const [area = '', ...args] = process.argv.slice(2);

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { ProcessTree } from './process-tree.ts';
 
 export interface Measured {
   seconds: number;
@@ -8,6 +9,8 @@ export interface Measured {
   peakBytes: number;
   /** Most bytes that lay in the watched folder at one time. */
   mostTemporaryBytes: number;
+  /** Of it and all that it started: what was resident at one time, and what they used. */
+  tree: { peakBytes: number; cpuSeconds: number; idleSeconds: number };
   stdout: string;
 }
 
@@ -16,9 +19,11 @@ export interface MeasureOptions {
   cwd?: string;
   /** TMPDIR of the child, watched while it runs. */
   temporaryFolder?: string;
+  /** Default: only 0. */
+  okExitCodes?: readonly number[];
 }
 
-/** Runs a program to its end and measures it; its exit code must be 0. */
+/** Runs a program to its end and measures it. @throws Error for an exit code that is not one of `okExitCodes` */
 export function measure(command: string, args: readonly string[], options: MeasureOptions = {}): Promise<Measured> {
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
@@ -37,7 +42,9 @@ export function measure(command: string, args: readonly string[], options: Measu
     });
     let peakBytes = 0;
     let mostTemporaryBytes = 0;
+    const tree = new ProcessTree(child.pid!);
     const watch = setInterval(() => {
+      tree.look();
       peakBytes = Math.max(peakBytes, peakOf(child.pid!));
       if (options.temporaryFolder) mostTemporaryBytes = Math.max(mostTemporaryBytes, bytesIn(options.temporaryFolder));
     }, 100);
@@ -45,8 +52,11 @@ export function measure(command: string, args: readonly string[], options: Measu
     child.on('close', code => {
       clearInterval(watch);
       const seconds = (performance.now() - startedAt) / 1000;
-      if (code === 0) resolve({ seconds, peakBytes, mostTemporaryBytes, stdout });
-      else reject(new Error(`${command} ended with exit code ${code}: ${stderr.trim()}`));
+      const { cpuSeconds, idleSeconds } = tree;
+      const used = { peakBytes: tree.peakBytes, cpuSeconds, idleSeconds };
+      if ((options.okExitCodes ?? [0]).includes(code ?? -1)) {
+        resolve({ seconds, peakBytes, mostTemporaryBytes, tree: used, stdout });
+      } else reject(new Error(`${command} ended with exit code ${code}: ${stderr.trim()}`));
     });
   });
 }

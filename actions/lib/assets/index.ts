@@ -1,5 +1,13 @@
 export type { AssetsData } from './data.ts';
 export {
+  createImagePool,
+  type ImageOutcome,
+  type ImagePool,
+  imageSettingsSchema,
+  type RgbPixels,
+  ssimulacra2,
+} from './images/index.ts';
+export {
   type Manifest,
   type ManifestAsset,
   type ManifestVariant,

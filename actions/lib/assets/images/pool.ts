@@ -65,7 +65,8 @@ const allocator = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', MAL
 /** Nothing of our environment is in it: what decodes files of strangers need not know any secret. */
 function startWorker(): ChildProcess {
   const child = fork(worker, [], {
-    env: childEnvironment({ env: allocator }),
+    // What was compiled is kept: one starts for each core.
+    env: childEnvironment({ env: { ...allocator, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE } }),
     execArgv: ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=2'],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
