@@ -1,4 +1,6 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'vitest';
 import { findBrowser } from './browser.ts';
 import { systemPython } from './ftp.ts';
@@ -23,6 +25,14 @@ const services = {
     found: () => findBrowser() !== undefined,
     install: 'apt-get install --no-install-recommends chromium',
   },
+  hypopg: {
+    found: () => {
+      const folder = '/usr/share/postgresql';
+      const majors = existsSync(folder) ? readdirSync(folder) : [];
+      return majors.some(major => existsSync(join(folder, major, 'extension', 'hypopg.control')));
+    },
+    install: 'apt-get install --no-install-recommends postgresql-15-hypopg, or that of the major that is installed',
+  },
 };
 
 export type ServiceName = keyof typeof services;
@@ -30,7 +40,7 @@ export type ServiceName = keyof typeof services;
 /** Why a service cannot be started here; `undefined` when it can. */
 export function missingService(name: ServiceName): string | undefined {
   const { found, install } = services[name];
-  return found() ? undefined : `the ${name}${name === 'browser' ? '' : ' server'} is not installed: ${install}`;
+  return found() ? undefined : `${name} is not installed: ${install}`;
 }
 
 /**
@@ -43,7 +53,7 @@ export function requireService(name: ServiceName): (title: string, tests: () => 
   return (title, tests) => {
     describe.skip(`${title} (skipped: ${reason})`, tests);
     if (process.env.CI === 'true') {
-      test(`${title} needs the ${name}`, () => {
+      test(`${title} needs ${name}`, () => {
         throw new Error(reason);
       });
     }

@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Advice, advise } from '../../../actions/lib/database/advise/index.ts';
 import { createIndexSql, definitionSql } from '../../../actions/lib/database/indexes/index.ts';
+import { proveIndexes } from '../../../actions/lib/database/prove/index.ts';
 import {
   indexesInPlan,
   type PlanNode,
@@ -10,6 +11,8 @@ import {
 } from '../../../actions/lib/database/statements/index.ts';
 import { connect, startThrowawayServer, type ThrowawayServer } from '../../../actions/lib/postgres/index.ts';
 import { capabilityCases, capabilityIndexes, createCapabilityTables } from '../../../scripts/workload/capability.ts';
+import { requireService } from '../../services/requirements.ts';
+import { options, provable } from '../prove/fixture.ts';
 
 let server: ThrowawayServer;
 let client: pg.Client;
@@ -111,7 +114,7 @@ describe('a schema with keys and nothing else', () => {
   }, 120_000);
 });
 
-describe('with HypoPG in the database', () => {
+requireService('hypopg')('with HypoPG in the database', () => {
   it('the same is answered, the server asked about B-trees and the copy about GIN', async () => {
     await client.query('CREATE EXTENSION IF NOT EXISTS hypopg');
     try {
@@ -130,16 +133,31 @@ describe('with HypoPG in the database', () => {
     await client.query('CREATE EXTENSION IF NOT EXISTS hypopg');
     try {
       const advice = await advise({ client, statements, budgetBytes: 2 ** 30 });
-      expect(advice.notes.join()).toContain('GIN indexes could not be judged');
+      expect(advice.notes.join()).toContain('GIN indexes could not be judged before the proof');
       expect(advice.chosen.some(index => index.definition.method === 'btree')).toBe(true);
+
+      // It goes to the proof all the same, which builds it and offers what is used and pays.
+      expect(new Set(advice.unjudged.map(index => index.definition.method))).toEqual(new Set(['gin']));
+      const served = capabilityCases.filter(({ methods }) => methods.includes('gin') && methods.length === 1);
+      const proof = await proveIndexes(
+        options(server.target, {
+          statements: await Promise.all(served.map(({ sql }) => provable(sql))),
+          proposed: advice.unjudged.map(index => ({ ...index, replaces: [] })),
+          settings: { search_path: 'capability, public' },
+        }),
+      );
+      const offered = proof.indexes.filter(index => index.verdict === 'offered');
+      expect(offered).toHaveLength(served.length);
+      for (const { name, has } of served)
+        expect(offered.map(each => definitionSql(each.index.definition)).join('\n'), name).toMatch(has!);
     } finally {
       await client.query('DROP EXTENSION hypopg');
     }
-  });
+  }, 120_000);
+});
 
-  it('with neither there is one clear error', async () => {
-    await expect(advise({ client, statements })).rejects.toMatchObject({ code: 'ADVISE_NO_EVALUATOR' });
-  });
+it('with neither HypoPG nor a copy there is one clear error', async () => {
+  await expect(advise({ client, statements })).rejects.toMatchObject({ code: 'ADVISE_NO_EVALUATOR' });
 });
 
 describe('a schema that is well indexed already', () => {

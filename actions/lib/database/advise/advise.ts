@@ -13,6 +13,7 @@ import type { PlannedStatement } from './planned-statement.ts';
 import type { Advice, AdvisedStatement, ChosenIndex, EvaluatorKind, UnansweredStatement } from './result.ts';
 import { selectIndexes, type WeightedStatement } from './select.ts';
 import { estimateBytes } from './size.ts';
+import { unjudgedIndexes } from './unjudged.ts';
 import { WhatIf } from './what-if.ts';
 import { planWorkload, readWorkload } from './workload.ts';
 import { type TableWrites, writeMs, writesByTable } from './write-cost.ts';
@@ -71,6 +72,7 @@ export class Advisor {
   readonly #useful = new Map<number, Set<string>>();
   readonly #base = new Map<number, number>();
   readonly #bundles: SizedCandidate[][] = [];
+  readonly #refused = new Map<PlannedStatement, SizedCandidate[]>();
 
   private constructor(
     options: AdviseOptions,
@@ -230,7 +232,11 @@ export class Advisor {
     for (const { candidate, statements } of fresh.values())
       sized.push({ candidate: await this.#sized(candidate), statements });
     const refused = await this.#evaluators.offer(sized);
-    for (const { candidate } of sized) if (!refused.has(candidate.id)) this.#candidates.set(candidate.id, candidate);
+    for (const { candidate, statements } of sized) {
+      if (!refused.has(candidate.id)) this.#candidates.set(candidate.id, candidate);
+      else if (candidate.definition.method === 'gin' && this.#evaluators.kind === 'hypopg')
+        for (const each of statements) this.#refused.set(each, [...(this.#refused.get(each) ?? []), candidate]);
+    }
   }
 
   async #sized(candidate: Candidate): Promise<SizedCandidate> {
@@ -320,8 +326,17 @@ export class Advisor {
     const indexes: ChosenIndex[] = [];
     for (const candidate of chosen) indexes.push(await this.#chosen(candidate, chosen, weighted, withAll));
     this.#explainUnhelped(weighted, withAll);
+    const chosenBytes = chosen.reduce((sum, candidate) => sum + candidate.bytes, 0);
+    const open = weighted.map(each => ({
+      statement: each.statement,
+      costBefore: each.base,
+      costAfter: after(each),
+      leftMs: after(each) * each.msPerCost,
+      candidates: this.#refused.get(each.statement) ?? [],
+    }));
     return {
       chosen: indexes.sort((a, b) => b.savedMs - a.savedMs),
+      unjudged: unjudgedIndexes(open, budgetBytes - chosenBytes),
       unanswered: this.#unanswered,
       whatIfCalls: this.whatIf.calls,
       totalMsBefore: ms(each => each.base),
@@ -329,7 +344,7 @@ export class Advisor {
       totalCostBefore: costs(each => each.base),
       totalCostAfter: costs(after),
       budgetBytes,
-      chosenBytes: chosen.reduce((sum, candidate) => sum + candidate.bytes, 0),
+      chosenBytes,
       candidates: this.#candidates.size,
       usefulCandidates: this.usefulCandidates().length,
       evaluator: this.#evaluators.kind,
@@ -378,6 +393,14 @@ export class Advisor {
     for (const { statement } of weighted) {
       const { fingerprint } = statement.workload;
       if (told.has(fingerprint) || withAll.get(statement)!.used.size > 0) continue;
+      if (this.#refused.has(statement)) {
+        this.#unanswered.push({
+          fingerprint,
+          kind: 'no-candidate',
+          why: 'A GIN index could serve it; the proof says.',
+        });
+        continue;
+      }
       const [remark] = statement.usage.remarks;
       const hasUseful = (this.#useful.get(statement.id)?.size ?? 0) > 0;
       this.#unanswered.push({

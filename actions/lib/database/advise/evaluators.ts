@@ -67,7 +67,7 @@ export class Evaluators {
       candidates.some(candidate => candidate.definition.method === 'gin'),
     );
     if (needs.length === 0) return;
-    const left = 'GIN indexes could not be judged: HypoPG does not know them';
+    const left = 'GIN indexes could not be judged before the proof: HypoPG does not know them';
     if (!this.#startCopy) return void this.#notes.push(`${left}, and there is no planner copy beside it.`);
     try {
       this.#copy = await this.#startCopy();

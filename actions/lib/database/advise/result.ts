@@ -4,6 +4,8 @@ import type { IndexDefinition } from '../indexes/index.ts';
 export interface Advice {
   /** Best first: by what each saves of the workload when all the others are there. */
   chosen: ChosenIndex[];
+  /** To be proved as well, although no planner could be asked about them. */
+  unjudged: ChosenIndex[];
   /** Statements that nothing could be said about, or nothing helped. */
   unanswered: UnansweredStatement[];
   /** EXPLAINs that were asked for; a repeated question is answered from memory and not counted. */

@@ -157,7 +157,7 @@ async function searchIndexes(
         ...(budgetBytes !== undefined && { budgetBytes }),
       }),
     );
-    const chosen = advice.chosen.map(each => ({
+    const chosen = [...advice.chosen, ...advice.unjudged].map(each => ({
       definition: each.definition,
       name: each.name,
       prerequisites: each.prerequisites,

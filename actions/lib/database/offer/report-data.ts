@@ -48,7 +48,7 @@ export function adviseData(all: Everything): AdviseData {
 }
 
 function indexOf(index: ProposedIndex, { advice, proof }: Everything, id: string | null): AdvisedIndex {
-  const chosen = advice?.chosen.find(each => each.name === index.name);
+  const chosen = [...(advice?.chosen ?? []), ...(advice?.unjudged ?? [])].find(each => each.name === index.name);
   const proved = proof?.indexes.find(each => each.index === index);
   return {
     id,
