@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { evaluateCondition } from '../../actions/lib/watchdog/expression.ts';
+import { evaluateCondition, evaluateText } from '../../actions/lib/watchdog/expression.ts';
 import { type GitHubParser, loadParser } from './parser.ts';
 import { breaches } from './rules.ts';
 
@@ -96,6 +96,7 @@ describe('the workflow of the database', () => {
     // Only the role that owns the tables can tell what it may build.
     ['the button apply, as a dry run', { mode: 'apply', 'dry-run': true }, ['change']],
     ['the button apply, for real', { mode: 'apply', 'dry-run': false }, ['change']],
+    ['the button mend', { mode: 'mend', 'dry-run': false }, ['change']],
     ['the label of a change', { event_name: 'issues', label: 'apply-index:create-938b48244ba6' }, ['change']],
     ['another label', { event_name: 'issues', label: 'bug' }, []],
     ['a label that only looks like it', { event_name: 'issues', label: 'do not apply-index:' }, []],
@@ -123,6 +124,17 @@ describe('the workflow of the database', () => {
       'production-database',
     ]);
     expect(JSON.stringify([look, change])).not.toContain('BACKUP_AGE_IDENTITY');
+    // A label has no inputs: it means apply, for real.
+    const { with: changed } = change.steps.at(-1);
+    const evaluated = (name: string, mode: string | null) =>
+      evaluateText(String(changed[name]), path => (path === 'inputs.mode' ? mode : null));
+    expect([null, 'apply', 'mend', 'cleanup'].map(mode => [evaluated('mode', mode), evaluated('mend', mode)])).toEqual([
+      ['apply', false],
+      ['apply', false],
+      ['apply', true],
+      ['cleanup', false],
+    ]);
+    expect(evaluated('dry-run', null)).toBe(false);
     const steps = look.steps.filter((step: { uses?: string }) => step.uses === './actions/database');
     const given = steps.map((step: { with: Record<string, unknown> }) => [step.with.mode, step.with['dry-run']]);
     expect(given).toEqual([

@@ -180,6 +180,13 @@ describe('the label of a change on the issue of the advice', () => {
     expect(await built()).toEqual([false, false]);
   });
 
+  test('is the same in upper case, as it is to GitHub', async () => {
+    await put();
+    expect((await act({ label: label.toUpperCase(), dryRun: true })).data.changes).toMatchObject([
+      { status: 'planned' },
+    ]);
+  });
+
   test('as a dry run changes nothing, neither there nor here', async () => {
     await put();
     const { data } = await act({ dryRun: true });

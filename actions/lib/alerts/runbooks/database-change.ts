@@ -33,7 +33,11 @@ export const databaseChangeRunbooks: Runbooks = {
     commands: ['npm run ops -- database analyze'],
   }),
   'database.apply.run': () =>
-    failedRun('A change of the indexes', 'npm run ops -- database apply --mend', 'database.yml'),
+    failedRun(
+      'A change of the indexes',
+      'npm run ops -- database apply --mend',
+      'database.yml -f mode=mend -f dry-run=false',
+    ),
   'database.cleanup.rule': () => ({
     title: 'A retention rule was not followed',
     meaning:
@@ -69,7 +73,8 @@ export const databaseChangeRunbooks: Runbooks = {
     steps: ['Build the index with the statement in the message; CONCURRENTLY keeps nobody from working.'],
     commands: ['npm run ops -- database cleanup --dry-run'],
   }),
-  'database.cleanup.run': () => failedRun('The clean-up', 'npm run ops -- database cleanup --dry-run', undefined),
+  'database.cleanup.run': () =>
+    failedRun('The clean-up', 'npm run ops -- database cleanup --dry-run', 'database.yml -f mode=cleanup'),
   'database.maintain.statistics': () => ({
     title: 'Statistics could not be brought up to date',
     meaning: 'The planner goes by old counts of these tables, and may choose plans that are many times slower.',
@@ -85,5 +90,6 @@ export const databaseChangeRunbooks: Runbooks = {
     steps: ['Switch it on again with the statement in the message.'],
     commands: ['npm run ops -- database maintain --dry-run'],
   }),
-  'database.maintain.run': () => failedRun('Maintenance', 'npm run ops -- database maintain --dry-run', undefined),
+  'database.maintain.run': () =>
+    failedRun('Maintenance', 'npm run ops -- database maintain --dry-run', 'database.yml -f mode=maintain'),
 };

@@ -15,9 +15,11 @@ function finding(title: string, meaning: string, ...steps: string[]): () => Runb
 
 /** What the analysis of a database and of its connections finds. */
 export const databaseRunbooks: Runbooks = {
-  'database.analyze.run': () => failedRun('The analysis of the database', analyze, undefined),
-  'database.connections.run': () => failedRun('The look at the connections', connections, undefined),
-  'database.advise.run': () => failedRun('The index advisor', 'npm run ops -- database advise', undefined),
+  'database.analyze.run': () => failedRun('The analysis of the database', analyze, 'database.yml -f mode=analyze'),
+  'database.connections.run': () =>
+    failedRun('The look at the connections', connections, 'database.yml -f mode=connections'),
+  'database.advise.run': () =>
+    failedRun('The index advisor', 'npm run ops -- database advise', 'database.yml -f mode=advise'),
   'database.seen': finding(
     'Parts of the database could not be looked at',
     'The role may not see them, so nothing is known of them: that is not the same as well.',
@@ -76,8 +78,11 @@ export const databaseRunbooks: Runbooks = {
   'database.indexes.drift': () => ({
     title: 'Indexes differ from what is declared',
     meaning: 'The database has not the indexes that `database.indexes` of `.github/ops.yml` says it should have.',
-    steps: ['Create what is missing, or change the declaration: one of the two is out of date.'],
-    commands: [analyze],
+    steps: [
+      'Build what is missing, or change the declaration: one of the two is out of date.',
+      'An index that has a declared name and is another one is never touched: drop or rename it yourself, with the statement in the report.',
+    ],
+    commands: [analyze, 'npm run ops -- database apply --declared --dry-run'],
   }),
   'database.indexes.*': finding(
     'Indexes cost more than they give',

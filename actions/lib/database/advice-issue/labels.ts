@@ -11,9 +11,10 @@ import { adviceLabel } from './issue.ts';
 export const choiceLabel = (id: string) => `${choicePrefix}${id}`;
 const choicePrefix = 'apply-index:';
 
-/** The id that a label chooses; undefined for other labels. */
+/** The id that a label chooses; undefined for other labels. To GitHub upper and lower case are the same. */
 export function chosenBy(label: string): string | undefined {
-  return label.startsWith(choicePrefix) ? label.slice(choicePrefix.length) : undefined;
+  const name = label.toLowerCase();
+  return name.startsWith(choicePrefix) ? name.slice(choicePrefix.length) : undefined;
 }
 
 /** More would bury the labels of the repository; the others are applied by their ids. */
