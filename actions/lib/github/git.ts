@@ -85,7 +85,8 @@ async function readHead(github: GitHub, branch: string): Promise<Commit | null> 
   return { sha, treeSha: data.tree.sha };
 }
 
-async function branchSha(github: GitHub, branch: string): Promise<string | null> {
+/** The commit that a branch is at; null when it is not there, or the repository is empty. */
+export async function branchSha(github: GitHub, branch: string): Promise<string | null> {
   try {
     const { data } = await github.request<{ object: { sha: string } }>(`GET /repos/{owner}/{repo}/git/ref/{+ref}`, {
       ref: refOf(branch),

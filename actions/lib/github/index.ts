@@ -9,6 +9,6 @@ export {
 } from './client.ts';
 export { type FolderEntry, listFolder, readText } from './contents.ts';
 export { GitHubError } from './failures.ts';
-export { type CommitOptions, type Committed, commitFiles, type NewContent } from './git.ts';
+export { branchSha, type CommitOptions, type Committed, commitFiles, type NewContent } from './git.ts';
 export { defaultBranch } from './repository.ts';
 export type { Head, HeadEntry } from './tree.ts';

@@ -134,6 +134,19 @@ describe('a fork', () => {
   });
 });
 
+test.each([
+  [700, /\| `x+99`|… and \d+ more\./],
+  [20_000, /There is more than fits into a comment/],
+])('a hundred names of %i characters still make a comment that GitHub takes', async (length, expected) => {
+  const [change] = results.data.changes;
+  const changes = Array.from({ length: 100 }, (_, at) => ({ ...change, path: `${'x'.repeat(length)}${at}` }));
+  upload({ ...results, data: { ...results.data, changes } });
+  expect((await comment()).comment).toBe('created');
+  const { body } = world.api.commentsOf(1)[0]!;
+  expect(body.length).toBeLessThan(65_536);
+  expect(body).toMatch(expected);
+});
+
 describe('an artifact of a stranger', () => {
   const json = () => JSON.stringify(results);
   test.each<[string, RegExp, () => Buffer]>([

@@ -8,7 +8,7 @@ import { readBundles } from '../bundle.ts';
 import { openCache } from '../cache/index.ts';
 import { assetsDataSchema } from '../data.ts';
 import { githubOf } from '../github-of.ts';
-import { propose, type Replacement, smallerFiles } from '../pull-request/index.ts';
+import { fitted, propose, type Replacement, smallerFiles } from '../pull-request/index.ts';
 import { emptyRun, runTree, weigh } from '../run-tree.ts';
 import { changeTable, linesOf, summaryOf } from '../text-of.ts';
 import { finish } from './finish.ts';
@@ -57,8 +57,7 @@ export const assetsProposeOperation: Operation<AssetsProposeInput, AssetsPropose
     const { pullRequest, committed } = await propose(github, {
       branch: config.assets.branch,
       replacements,
-      title: titleOf(replacements),
-      body: bodyOf(data.changes),
+      describe: (inBranch, waiting) => ({ title: titleOf(inBranch), body: bodyOf(data.changes, waiting) }),
       signal,
     });
     const counts = { committedFiles: committed.committed.length, waitingFiles: committed.waiting };
@@ -80,10 +79,13 @@ function titleOf(replacements: readonly Replacement[]): string {
   return `Make ${formatCount(replacements.length)} ${replacements.length === 1 ? 'file' : 'files'} lighter by ${formatBytes(saved)}`;
 }
 
-function bodyOf(changes: AssetsProposeData['changes']): string {
-  return [
+function bodyOf(changes: AssetsProposeData['changes'], waiting: number): string {
+  const text = [
     'Each image is as light as the target lets it be, and text files hold nothing that a browser does not need.',
     'This branch is brought up to date by the next run; commits of yours on it stay.',
-    changeTable(changes),
+    ...(waiting > 0
+      ? [`${formatCount(waiting)} more files could be lighter than one run may write; the next one adds them.`]
+      : []),
   ].join('\n\n');
+  return fitted(most => `${text}\n\n${changeTable(changes, most)}`);
 }

@@ -3,6 +3,7 @@ import { inertText, link } from '../../markdown/index.ts';
 import type { Check } from '../../reports/index.ts';
 import type { AssetsData } from '../data.ts';
 import { budgetTable, changeTable, leftTable } from '../text-of.ts';
+import { fitted } from './fitted.ts';
 
 export interface BodyInput {
   /** Of the check, where a pull request has several. */
@@ -15,30 +16,36 @@ export interface BodyInput {
   fix: string | null;
 }
 
-/** GitHub takes 65,536 characters; what is cut is said. */
-const mostCharacters = 60_000;
-
 /** The comment on a pull request: verdict, table, budgets. Everything in it is from elsewhere. */
 export function commentBody({ name, data, checks, headSha, runUrl, fix }: BodyInput): string {
   const broken = checks.filter(({ status }) => status !== 'ok');
-  for (const most of [50, 20, 5]) {
-    const body = [
+  const foot = [`Of ${headSha.slice(0, 12)}`, ...(runUrl === null ? [] : [link('run', runUrl)])].join(' · ');
+  return fitted(most =>
+    [
       `### Assets${name === null ? '' : ` (${inertText(name)})`}: ${verdict(broken)}`,
       sentence(data),
-      broken.map(({ message }) => `- ❌ ${inertText(message)}`).join('\n'),
+      most === 0 ? 'There is more than fits into a comment: the summary of the run has it.' : '',
+      broken
+        .slice(0, most)
+        .map(({ message }) => `- ❌ ${inertText(message)}`)
+        .join('\n'),
       changeTable(data.changes, most),
-      data.budgets.length > 0 ? `**Budgets**\n\n${budgetTable(data.budgets, most)}` : '',
-      data.left.length > 0
-        ? `<details><summary>${formatCount(data.leftFiles)} left as they are</summary>\n\n${leftTable(data.left, data.leftFiles, most)}\n\n</details>`
-        : '',
+      section('**Budgets**', budgetTable(data.budgets, most)),
+      folded(`${formatCount(data.leftFiles)} left as they are`, leftTable(data.left, data.leftFiles, most)),
       fix === null ? '' : inertText(fix),
-      `<sub>${[`Of ${headSha.slice(0, 12)}`, runUrl === null ? '' : link('run', runUrl)].filter(Boolean).join(' · ')}</sub>`,
+      `<sub>${foot}</sub>`,
     ]
       .filter(part => part !== '')
-      .join('\n\n');
-    if (body.length <= mostCharacters) return body;
-  }
-  return `### Assets: ${verdict(broken)}\n\n${sentence(data)}\n\nThe table is too long for a comment; it is in the summary of the run.`;
+      .join('\n\n'),
+  );
+}
+
+function section(title: string, table: string): string {
+  return table === '' ? '' : `${title}\n\n${table}`;
+}
+
+function folded(title: string, table: string): string {
+  return table === '' ? '' : `<details><summary>${title}</summary>\n\n${table}\n\n</details>`;
 }
 
 function verdict(broken: readonly Check[]): string {

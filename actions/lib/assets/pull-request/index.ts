@@ -4,6 +4,7 @@ export { changedFiles } from './changed-files.ts';
 export { type CommentDone, upsertComment } from './comment.ts';
 export { type CommittedFiles, commitSmaller } from './commit.ts';
 export { type FinishedRun, type PullRequest, readFinishedRun, readPullRequest, readThisRun } from './event.ts';
+export { fitted } from './fitted.ts';
 export { pullRequestsOf } from './of-run.ts';
 export { writePatch } from './patch.ts';
 export { type Proposed, propose } from './propose.ts';

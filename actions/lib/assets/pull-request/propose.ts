@@ -1,13 +1,14 @@
 import { OpsError } from '../../errors/index.ts';
-import { defaultBranch, type GitHub, GitHubError } from '../../github/index.ts';
+import { branchSha, defaultBranch, type GitHub, GitHubError } from '../../github/index.ts';
+import { formatCount } from '../../log/index.ts';
 import { type CommittedFiles, commitSmaller } from './commit.ts';
 import type { Replacement } from './smaller-files.ts';
 
 export interface Proposal {
   branch: string;
   replacements: readonly Replacement[];
-  title: string;
-  body: string;
+  /** What the pull request says of those that are in it. */
+  describe: (inBranch: readonly Replacement[], waiting: number) => { title: string; body: string };
   signal: AbortSignal;
 }
 
@@ -23,10 +24,7 @@ export interface Proposed {
  * @throws OpsError `ASSETS_BRANCH` when the default branch cannot be merged into it, `GITHUB_PERMISSION`, and what
  * `request` and `commitFiles` throw
  */
-export async function propose(
-  github: GitHub,
-  { branch, replacements, title, body, signal }: Proposal,
-): Promise<Proposed> {
+export async function propose(github: GitHub, { branch, replacements, describe, signal }: Proposal): Promise<Proposed> {
   const base = await defaultBranch(github);
   if (branch === base) {
     throw new OpsError('CONFIG_INVALID', `assets.branch is ${branch}, which is the default branch`, {
@@ -35,7 +33,7 @@ export async function propose(
     });
   }
   const open = await openPullRequest(github, branch);
-  const isThere = await branchExists(github, branch);
+  const isThere = (await branchSha(github, branch)) !== null;
   // Nothing to do, and nothing that was begun: no branch is made for that.
   if (replacements.length === 0 && !isThere) {
     return { pullRequest: null, committed: { sha: null, committed: [], skipped: [], waiting: 0 } };
@@ -46,11 +44,14 @@ export async function propose(
   const committed = await commitSmaller(github, {
     branch,
     replacements,
-    message: () => title,
+    message: files => `Make ${files.length === 1 ? files[0] : `${formatCount(files.length)} files`} lighter`,
     protectedHint: 'Set assets.branch to a branch without rules, or let this token bypass the rule.',
     signal,
   });
+  const inBranch = inBranchOf(replacements, committed);
+  const { title, body } = describe(inBranch, committed.waiting);
   if (open) {
+    if (inBranch.length === 0) return { pullRequest: { number: open.number, url: open.url, isNew: false }, committed };
     if (open.title !== title || open.body.replaceAll('\r\n', '\n') !== body) {
       await github.request('PATCH /repos/{owner}/{repo}/pulls/{number}', { number: open.number, title, body });
     }
@@ -58,6 +59,12 @@ export async function propose(
   }
   if (!(await isAhead(github, base, branch))) return { pullRequest: null, committed };
   return { pullRequest: await openNew(github, { branch, base, title, body }), committed };
+}
+
+/** Those of this run and of the runs before; what waits is at the end. */
+function inBranchOf(replacements: readonly Replacement[], { skipped, waiting }: CommittedFiles): Replacement[] {
+  const left = new Set(skipped);
+  return replacements.slice(0, replacements.length - waiting).filter(({ files }) => !left.has(files[0]!.path));
 }
 
 interface OpenPullRequest {
@@ -108,32 +115,12 @@ async function openNew(
   }
 }
 
-function refOf(branch: string): string {
-  return `heads/${branch.split('/').map(encodeURIComponent).join('/')}`;
-}
-
-async function shaOf(github: GitHub, branch: string): Promise<string | undefined> {
-  try {
-    const { data } = await github.request<{ object: { sha: string } }>('GET /repos/{owner}/{repo}/git/ref/{+ref}', {
-      ref: refOf(branch),
-    });
-    return data.object.sha;
-  } catch (error) {
-    if (error instanceof GitHubError && error.status === 404) return undefined;
-    throw error;
-  }
-}
-
-async function branchExists(github: GitHub, branch: string): Promise<boolean> {
-  return (await shaOf(github, branch)) !== undefined;
-}
-
 async function createBranch(github: GitHub, branch: string, base: string): Promise<void> {
-  const sha = await shaOf(github, base);
+  const sha = await branchSha(github, base);
   try {
     await github.request('POST /repos/{owner}/{repo}/git/refs', { ref: `refs/heads/${branch}`, sha });
   } catch (error) {
-    if (!(await branchExists(github, branch))) throw error;
+    if ((await branchSha(github, branch)) === null) throw error;
   }
 }
 
@@ -155,7 +142,7 @@ async function mergeBase(github: GitHub, branch: string, base: string): Promise<
 }
 
 async function isAhead(github: GitHub, base: string, branch: string): Promise<boolean> {
-  const [from, to] = [await shaOf(github, base), await shaOf(github, branch)];
+  const [from, to] = [await branchSha(github, base), await branchSha(github, branch)];
   if (from === to) return false;
   const { data } = await github.request<{ status: string; files?: unknown[] }>(
     'GET /repos/{owner}/{repo}/compare/{basehead}',
