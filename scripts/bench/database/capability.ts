@@ -2,6 +2,7 @@ import {
   type Advice,
   advise,
   CopySession,
+  definitionSql,
   parseStatement,
   type WorkloadStatement,
 } from '../../../actions/lib/database/advisor.ts';
@@ -27,8 +28,9 @@ export async function benchCapability(): Promise<Result[]> {
   try {
     await createCapabilityTables(client, { rows });
     const statements = await workloadOf();
-    const ask = () => advise({ client, target, statements, evaluator: 'planner copy', budgetBytes: 2 ** 31 });
-    const advice = await ask();
+    const ask = (more: { budgetBytes?: number } = {}) =>
+      advise({ client, target, statements, evaluator: 'planner copy', ...more });
+    const advice = await ask({ budgetBytes: 2 ** 31 });
     const failed = await unansweredBy(client, target, advice);
     await dropAdvised(client, advice);
     for (const sql of capabilityIndexes) await client.query(sql);
@@ -47,7 +49,7 @@ export async function benchCapability(): Promise<Result[]> {
         value: again.chosen.length,
         target: 0,
         unit: '',
-        detail: again.chosen.map(each => each.name).join(', '),
+        detail: again.chosen.map(each => definitionSql(each.definition)).join('; '),
       },
     ];
   } finally {
@@ -77,7 +79,7 @@ async function unansweredBy(
   const built = await buildDefinitions(client, chosen);
   await client.query('VACUUM ANALYZE');
   await using session = await CopySession.open(target, {
-    settings: {},
+    settings: { search_path: 'capability, public' },
     statementTimeoutMs: 60_000,
     signal: new AbortController().signal,
   });

@@ -33,25 +33,17 @@ export async function benchSearch(stage: PlatformStage): Promise<Result[]> {
     });
     try {
       await advisor.prepare();
-      const ours = await advisor.select();
-      const calls = advisor.whatIf.calls;
       const weighted = advisor.weighted();
       const candidates = advisor.usefulCandidates();
-      const steps = await extend({
-        statements: weighted,
-        candidates,
-        budgetBytes: budgetBytes * 2,
-        whatIf: advisor.whatIf,
-      });
-      const real = await realBytes(stage, [...new Set([...ours, ...steps.flat()])]);
-      const bytes = (set: readonly SizedCandidate[]) => set.reduce((sum, each) => sum + real.get(each)!, 0);
-      // Extend may have the step that crosses our size: at least as many bytes as we have.
-      const theirs = steps.find(set => bytes(set) >= bytes(ours)) ?? steps.at(-1)!;
+      const theirs = (await extend({ statements: weighted, candidates, budgetBytes, whatIf: advisor.whatIf })).at(-1)!;
+      const sizes = new RealSizes(stage);
+      const theirBytes = await sizes.of(theirs);
+      const ours = await withinBytes(advisor, sizes, theirBytes);
       const cost = async (set: readonly SizedCandidate[]) => costOf(advisor, weighted, set);
       const [a, b] = [await cost(ours), await cost(theirs)];
       const times = await executed(stage, ours, theirs);
-      const detail = `at ${formatBytes(bytes(ours))} against ${formatBytes(bytes(theirs))}; ${ours.length} and ${theirs.length} indexes of ${candidates.length} candidates`;
-      say(`budget ${formatBytes(budgetBytes)}: ours after ${calls} plans; ${detail}`);
+      const detail = `at ${formatBytes(await sizes.of(ours))} against ${formatBytes(theirBytes)}; ${ours.length} and ${theirs.length} indexes of ${candidates.length} candidates`;
+      say(`budget ${formatBytes(budgetBytes)}: ${advisor.whatIf.calls} plans; ${detail}`);
       results.push(
         { name: `planner cost / Extend, ${formatBytes(budgetBytes)}`, value: a / b, target: 1, unit: '×', detail },
         {
@@ -75,18 +67,40 @@ async function costOf(advisor: Advisor, weighted: readonly WeightedStatement[], 
   return sum;
 }
 
-/** Each is built once, alone, and dropped again. */
-async function realBytes(
-  { client }: PlatformStage,
-  all: readonly SizedCandidate[],
-): Promise<Map<SizedCandidate, number>> {
-  const found = new Map<SizedCandidate, number>();
-  for (const candidate of all) {
-    const built = await buildDefinitions(client, [named(candidate, 'size')], { analyze: false });
-    found.set(candidate, built.bytes[0]!);
-    await dropIndexes(client, built);
+/** Bytes of sets as they are really built: each index once, alone, and dropped again. */
+class RealSizes {
+  readonly #stage: PlatformStage;
+  readonly #known = new Map<string, number>();
+
+  constructor(stage: PlatformStage) {
+    this.#stage = stage;
   }
-  return found;
+
+  async of(set: readonly SizedCandidate[]): Promise<number> {
+    const { client } = this.#stage;
+    for (const candidate of set) {
+      if (this.#known.has(candidate.id)) continue;
+      const built = await buildDefinitions(client, [named(candidate, 'size')], { analyze: false });
+      this.#known.set(candidate.id, built.bytes[0]!);
+      await dropIndexes(client, built);
+    }
+    return set.reduce((sum, { id }) => sum + this.#known.get(id)!, 0);
+  }
+}
+
+/** Sizes are reckoned before they are built, so the budget is set until what is really built fits. */
+async function withinBytes(advisor: Advisor, sizes: RealSizes, bytes: number): Promise<SizedCandidate[]> {
+  let best: { set: SizedCandidate[]; bytes: number } | undefined;
+  let budget = bytes;
+  for (let round = 0; round < 5; round++) {
+    const set = await advisor.select(budget);
+    const real = await sizes.of(set);
+    if (real <= bytes && (!best || real > best.bytes)) best = { set, bytes: real };
+    if (real <= bytes && real > bytes * 0.98) break;
+    budget *= (bytes / real) * 0.995;
+  }
+  if (!best) throw new Error('no set of the advisor fits into the bytes of Extend');
+  return best.set;
 }
 
 async function executed(stage: PlatformStage, ours: readonly SizedCandidate[], theirs: readonly SizedCandidate[]) {

@@ -124,12 +124,12 @@ export class Advisor {
     return this.#report(this.weighted(), await this.select(), this.budgetBytes());
   }
 
-  /** The set for the workload; after `prepare`. */
-  async select(): Promise<SizedCandidate[]> {
+  /** The set for the workload; after `prepare`, and as often as one likes. */
+  async select(budgetBytes = this.budgetBytes()): Promise<SizedCandidate[]> {
     return selectIndexes({
       statements: this.weighted(),
       candidates: this.usefulCandidates(),
-      budgetBytes: this.budgetBytes(),
+      budgetBytes,
       writeMs: candidate => this.writeMs(candidate),
       bundles: this.#bundles,
       whatIf: this.whatIf,
