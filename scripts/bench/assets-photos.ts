@@ -55,7 +55,7 @@ const tile = 512;
 const [columns, rows] = [12, 8];
 
 /**
- * Pictures of 25 megapixels, as those of a camera in size and in detail: squares of the photographs at their own
+ * Pictures of 24 megapixels, as those of a camera in size and in detail: squares of the photographs at their own
  * resolution, none of them enlarged. In turn a plain JPEG, a progressive one, one that is turned by its EXIF, and a PNG.
  */
 export async function writeLargePhotos(photos: readonly string[], count: number, folder: string): Promise<void> {
@@ -73,7 +73,8 @@ export async function writeLargePhotos(photos: readonly string[], count: number,
   }
 }
 
-const mosaicSize = { width: columns * tile, height: rows * tile, channels: 3 } as const;
+/** Of the whole squares the right and lower edges are cut off: it is 24 megapixels. */
+const mosaicSize = { width: 6000, height: 4000, channels: 3 } as const;
 export const largeMegapixels = (mosaicSize.width * mosaicSize.height) / 1e6;
 
 async function mosaicOf(photos: readonly string[], seed: number): Promise<Buffer> {
@@ -90,8 +91,16 @@ async function mosaicOf(photos: readonly string[], seed: number): Promise<Buffer
       top: Math.floor(index / columns) * tile,
     });
   }
-  const canvas = sharp({ create: { ...mosaicSize, background: 'black' } });
-  return canvas.composite(tiles).removeAlpha().raw().toBuffer();
+  const raw = { width: columns * tile, height: rows * tile, channels: 3 } as const;
+  const whole = await sharp({ create: { ...raw, background: 'black' } })
+    .composite(tiles)
+    .removeAlpha()
+    .raw()
+    .toBuffer();
+  return sharp(whole, { raw })
+    .extract({ left: 0, top: 0, width: mosaicSize.width, height: mosaicSize.height })
+    .raw()
+    .toBuffer();
 }
 
 async function squareOf(photo: string, variation: number): Promise<Buffer> {

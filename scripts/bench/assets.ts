@@ -26,7 +26,7 @@ interface Options {
 /**
  * Photographs against JPEG of a fixed quality, large ones for memory and cores, a second run on a tree that has not changed,
  * and a tree of text that is new. `--images DIR` names photographs. For a short run: `--only weight,large,rerun,text` takes
- * some of it; `--large 4` photographs of 25 megapixels; `--files 2000` of the tree, `--photos 100` of them; `--texts 5000`.
+ * some of it; `--large 4` photographs of 24 megapixels; `--files 2000` of the tree, `--photos 100` of them; `--texts 5000`.
  */
 export async function benchAssets(args: readonly string[]): Promise<Result[]> {
   const { values } = parseArgs({

@@ -35,7 +35,7 @@ function bytesPerPixel({ file, facts }: ImageJob): number {
   if (facts.format !== 'jpeg') return facts.bitsPerChannel;
   const isProgressive = readJpeg(file.bytes)?.segments.some(({ marker }) => marker === markers.progressive);
   // Coefficients of all scans at once; and what is turned has to be there as a whole.
-  return 7.5 + (isProgressive ? 2 : 0) + (facts.orientation > 1 ? 3 : 0);
+  return 7.2 + (isProgressive ? 2 : 0) + (facts.orientation > 1 ? 3 : 0);
 }
 
 function shrinkByFormat(job: ImageJob): Promise<Shrunk> {

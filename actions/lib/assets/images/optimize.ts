@@ -1,7 +1,7 @@
 import type { ImageSettings } from '../../config/index.ts';
 import { type Shrunk, shrinkInPlace } from './in-place.ts';
 import { type ImageFile, inspectImage } from './inspect.ts';
-import { type MemoryGate, openGate } from './memory-gate.ts';
+import { holding, type MemoryGate, openGate } from './memory-gate.ts';
 import type { ImageFacts, ImageOutcome } from './outcome.ts';
 import { decode, open, release } from './pixels.ts';
 import type { ImageJob } from './reference.ts';
@@ -54,6 +54,9 @@ export async function optimizeImage({
 /** From here on in place and variants are made at the same time: an encoder uses one core. */
 const largePixels = 2e6;
 
+/** All coefficients of a progressive JPEG; others need less. */
+const decoderBytesPerPixel = 3;
+
 async function work(job: ImageJob): Promise<[Shrunk, Made]> {
   const { file, facts, settings } = job;
   const shrink = async (): Promise<Shrunk> =>
@@ -64,7 +67,9 @@ async function work(job: ImageJob): Promise<[Shrunk, Made]> {
     return [shrunk, await makeVariants(job, Promise.resolve(servedBytes(shrunk)))];
   }
   // Two at once would tell each other's errors: libvips has one place for them in a process.
-  release(await decode(file, open(file.bytes, settings.limits).resize({ width: 64 })));
+  await holding(job.gate, facts.width * facts.height * decoderBytesPerPixel, async () =>
+    release(await decode(file, open(file.bytes, settings.limits).resize({ width: 64 }))),
+  );
   const shrunk = shrink();
   const made = makeVariants(job, shrunk.then(servedBytes));
   // Neither may be at work any more when this one ends.
