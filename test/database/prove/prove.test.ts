@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CopySession } from '../../../actions/lib/database/prove/copy-session.ts';
 import {
   type IndexProof,
   type Proof,
   proveIndexes,
   type RemovalProof,
 } from '../../../actions/lib/database/prove/index.ts';
+import { parseStatement } from '../../../actions/lib/database/statements/index.ts';
 import {
   type PostgresTarget,
   startThrowawayServer,
@@ -157,6 +159,38 @@ describe('an index', () => {
     );
     expect(proof.indexes[0]).toMatchObject({ verdict: 'offered' });
     expect(await query(family, 'select count(*)::int as n from parents')).toEqual([{ n: 20_000 }]);
+  });
+
+  test('is not said to be read by what came after the statement that read it', async () => {
+    const busy = await databaseWith(
+      server,
+      'busy_copy',
+      `create table items (id int primary key, kind int, name text);
+       insert into items select g, g % 7, md5(g::text) from generate_series(1, 20000) g`,
+    );
+    const signal = new AbortController().signal;
+    await using session = await CopySession.open(busy, { settings: {}, statementTimeoutMs: 20_000, signal });
+    const primaryKey = { schema: 'public', name: 'items_pkey' };
+    await session.watch([primaryKey]);
+    const byKey = await parseStatement('select name from items where id = $1');
+    const byKind = await parseStatement('select count(*) from items where kind = $1');
+    const write = await parseStatement('update items set name = name where kind = $1');
+    const runs = [];
+    for (const [statement, value] of [
+      [byKey, '5'],
+      [byKind, '3'],
+      [byKey, '6'],
+      [write, '3'],
+      [write, '3'],
+    ] as const) {
+      const ran = await session.run(statement, [value]);
+      runs.push(ran.kind === 'ran' ? { used: ran.run.used.size, buffers: ran.run.buffers } : ran);
+    }
+    expect(runs.map(run => 'used' in run && run.used)).toEqual([1, 0, 1, 0, 0]);
+    // Each write touches about the same, and not what the one before it touched as well.
+    const [first, second] = runs.slice(3).map(run => ('buffers' in run ? run.buffers : 0));
+    expect(first).toBeGreaterThan(200);
+    expect(second).toBeLessThan(1.5 * first!);
   });
 
   test('on a partitioned table is built and measured on all partitions', async () => {

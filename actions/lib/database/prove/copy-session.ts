@@ -138,16 +138,19 @@ export class CopySession implements AsyncDisposable {
    */
   async run(statement: ParsedStatement, values: Values, hidden: readonly IndexRef[] = []): Promise<Ran> {
     return this.#inTransaction(statement, hidden, async prepared => {
+      // What the server has not yet handed to its statistics, of transactions before this one, is in the counts as well.
+      const before = await this.#counts(statement);
       // Without times of each node, which would cost more than many a statement.
       const plan = await this.#explained('ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON', prepared, values);
+      const after = await this.#counts(statement);
       const { hit, read, temp } = plan.buffers;
       const run: Run = {
         ms: plan.executionMs ?? 0,
         // Triggers, foreign keys among them, are no part of the plan.
-        buffers: plan.isWrite ? await this.#touched() : hit + read,
+        buffers: plan.isWrite ? after.blocks - before.blocks : hit + read,
         readBuffers: read,
         tempBlocks: temp,
-        used: await this.#used(plan),
+        used: this.#used(plan, before, after),
         isWrite: plan.isWrite,
       };
       return { kind: 'ran', run };
@@ -165,23 +168,23 @@ export class CopySession implements AsyncDisposable {
     return planFacts(rows[0]?.['QUERY PLAN']);
   }
 
-  /** Counted in this transaction: also by a foreign key's own query, which no plan shows. */
-  async #used(plan: PlanFacts): Promise<Set<string>> {
-    const watched = [...this.#watched].flatMap(([key, { ref, oids }]) => oids.map(oid => ({ key, ref, oid })));
-    if (watched.length === 0) return new Set();
-    const { rows } = await this.client.query<{ oid: string; name: string; scans: string }>(usedQuery, [
-      watched.map(({ oid }) => oid),
-    ]);
-    const read = new Set(
+  /** Of the watched indexes; also by a foreign key's own query, which no plan shows. */
+  #used(plan: PlanFacts, before: Counts, after: Counts): Set<string> {
+    const isRead = (oid: number) => {
+      const count = after.scans.get(oid);
       // Workers of a parallel scan count for themselves: for those the name in the plan has to do.
-      rows.filter(row => Number(row.scans) > 0 || plan.indexes.has(row.name)).map(row => Number(row.oid)),
-    );
-    return new Set(watched.flatMap(({ key, oid }) => (read.has(oid) ? [key] : [])));
+      return count !== undefined && (count.scans > (before.scans.get(oid)?.scans ?? 0) || plan.indexes.has(count.name));
+    };
+    return new Set([...this.#watched].flatMap(([key, { oids }]) => (oids.some(isRead) ? [key] : [])));
   }
 
-  async #touched(): Promise<number> {
-    const { rows } = await this.client.query<{ blocks: string }>(touchedQuery);
-    return Number(rows[0]!.blocks);
+  async #counts({ text }: ParsedStatement): Promise<Counts> {
+    // Also in a WITH. Going through all tables costs more than many a statement that only reads.
+    const mayWrite = /\b(?:insert|update|delete|merge)\b/i.test(text);
+    const oids = [...this.#watched.values()].flatMap(watched => watched.oids);
+    const { rows } = await this.client.query<CountsRow>(countsQuery, [oids, mayWrite]);
+    const { blocks, scans } = rows[0]!;
+    return { blocks: Number(blocks), scans: new Map(scans.map(({ oid, ...count }) => [Number(oid), count])) };
   }
 
   async #inTransaction<T>(
@@ -257,11 +260,22 @@ const watchQuery = `
     JOIN pg_catalog.pg_namespace s ON s.nspname = w.schema
     JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = w.name AND c.relkind IN ('i', 'I')`;
 
-const usedQuery = `
-  SELECT c.oid::text AS oid, c.relname AS name, pg_catalog.pg_stat_get_xact_numscans(c.oid) AS scans
-    FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::float8[]::int8[]::oid[])`;
+interface Counts {
+  /** Of tables and indexes of people. */
+  blocks: number;
+  scans: ReadonlyMap<number, { name: string; scans: number }>;
+}
 
-const touchedQuery = `
-  SELECT coalesce(sum(pg_catalog.pg_stat_get_xact_blocks_fetched(c.oid)), 0) AS blocks
-    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ('r', 'i', 'm', 't') AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema'`;
+interface CountsRow {
+  blocks: string;
+  scans: { oid: string; name: string; scans: number }[];
+}
+
+const countsQuery = `
+  SELECT (SELECT coalesce(sum(pg_catalog.pg_stat_get_xact_blocks_fetched(c.oid)), 0)
+            FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE $2 AND c.relkind IN ('r', 'i', 'm', 't')
+             AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema') AS blocks,
+         (SELECT coalesce(json_agg(json_build_object('oid', c.oid::text, 'name', c.relname,
+                                                     'scans', pg_catalog.pg_stat_get_xact_numscans(c.oid))), '[]')
+            FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::float8[]::int8[]::oid[])) AS scans`;
