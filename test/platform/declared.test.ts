@@ -181,10 +181,14 @@ async function statementOf([sql, values]: readonly [string, string]): Promise<Pr
   }
 }
 
-test('every index of the declared set is one that the planner reads and that a statement of the platform gains by', async () => {
+// The proof measures times: on a machine that is busy with something else it may need another look.
+test('every index of the declared set is one that the planner reads and that a statement of the platform gains by', {
+  timeout: 240_000,
+  retry: 2,
+}, async () => {
   expect(declared.map(({ name }) => name).sort()).toEqual(Object.keys(asked).sort());
   // Those of the schema that are declared as well are proved as if they were new.
-  await query(platform, 'DROP INDEX craftsmen_display_name_trgm, products_on_offer');
+  await query(platform, 'DROP INDEX IF EXISTS craftsmen_display_name_trgm, products_on_offer');
   const statements = await Promise.all(Object.values(asked).map(statementOf));
   const proof = await proveIndexes(
     options(platform, {
@@ -204,7 +208,7 @@ test('every index of the declared set is one that the planner reads and that a s
     const of = proof.statements.find(({ statement }) => statement.statement.text === sql)!;
     expect([name, of.reads.includes(name), of.outcome]).toEqual([name, true, 'faster']);
   }
-}, 240_000);
+});
 
 test('what is declared is built by apply --declared: nothing else, nothing twice, and what is another index is left alone', async () => {
   const drift = async () => {
