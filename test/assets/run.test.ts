@@ -2,6 +2,7 @@ import { appendFile, chmod, readdir, readFile, symlink, utimes, writeFile } from
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { openCache } from '../../actions/lib/assets/cache/index.ts';
 import { assetsDataSchema } from '../../actions/lib/assets/data.ts';
 import {
   assetsCheckOperation,
@@ -10,6 +11,7 @@ import {
   manifestSchema,
   parseShard,
 } from '../../actions/lib/assets/index.ts';
+import { leftFile } from '../../actions/lib/assets/result.ts';
 import { bomb, photo } from './images/pictures.ts';
 import { looseCss, Tree } from './tree-fixture.ts';
 
@@ -54,6 +56,16 @@ describe('optimize', () => {
     const { data } = await optimize(tree);
     expect(data).toMatchObject({ cachedFiles: 2, writtenFiles: 0, savedBytes: 0 });
     expect(await tree.list()).toEqual(before);
+  });
+
+  test('files of one content are all replaced, and the second time changes none of them', async () => {
+    const paths = Array.from({ length: 20 }, (_, at) => `${at}.css`);
+    await using tree = await Tree.open(Object.fromEntries(paths.map(path => [path, looseCss])));
+    await optimize(tree);
+    const sizes = await Promise.all(paths.map(async path => (await tree.read(path)).length));
+    expect(new Set(sizes).size).toBe(1);
+    expect(sizes[0]).toBeLessThan(looseCss.length / 1.5);
+    expect((await optimize(tree)).data).toMatchObject({ cachedFiles: 20, writtenFiles: 0, savedBytes: 0 });
   });
 
   test('into a folder leaves the tree as it is, and the folder has every file', async () => {
@@ -139,6 +151,24 @@ describe('the cache', () => {
     expect((await check(tree)).data).toMatchObject({ cachedFiles: 1 });
     await tree.write('moved/b.css', looseCss);
     expect((await check(tree)).data).toMatchObject({ cachedFiles: 2, files: 2 });
+  });
+
+  test('files that became alike keep what was made of each; what was replaced is not known by its old content', async () => {
+    await using tree = await Tree.open();
+    const cache = await openCache({ folder: join(tree.root, 'cache'), keepDays: 30, now: () => new Date() });
+    const [key, before, after] = ['key', 'a'.repeat(64), 'b'.repeat(64)];
+    const remember = (path: string, content: string, note: string) => {
+      const result = { ...leftFile(path, 'image', { bytes: 1, sha256: content }, '', ''), notes: [note] };
+      cache.remember({ path, key, content, inputs: [], signatures: [], checkedAt: 0, result });
+    };
+    remember('one.jpg', before, 'made of the first');
+    expect(cache.byContent('copy.jpg', key, before)?.notes).toEqual(['made of the first']);
+    remember('one.jpg', after, 'made of the first');
+    remember('two.jpg', after, 'made of the second');
+    expect(cache.byContent('copy.jpg', key, before)).toBeUndefined();
+    expect(cache.byContent('one.jpg', key, after)?.notes).toEqual(['made of the first']);
+    expect(cache.byContent('two.jpg', key, after)?.notes).toEqual(['made of the second']);
+    expect(cache.byContent('moved.jpg', key, after)?.notes).toEqual(['made of the second']);
   });
 
   test('a changed file is worked on again, although size and times are the same', async () => {

@@ -117,7 +117,7 @@ async function lookAt(path: string, options: EngineOptions, pools: Pools): Promi
   const remember = (result: FileResult) =>
     cache.remember({ path, key, content, inputs, signatures, checkedAt, result });
 
-  const same = cache.byContent(key, content);
+  const same = cache.byContent(path, key, content);
   if (same && (await isWhole(same, cache))) {
     // The map's place is said of the file that it was found with.
     const result = { ...same, path, map: same.map && map ? { ...same.map, path: map.path } : same.map };

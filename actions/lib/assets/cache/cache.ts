@@ -21,8 +21,11 @@ export interface AssetCache {
   inputsOf(path: string, key: string): readonly string[];
   /** By signature alone: that of the file, then those of `inputsOf`. */
   unchanged(path: string, key: string, signatures: readonly Signature[]): FileResult | undefined;
-  /** By content. The result has the path that it was found under. */
-  byContent(key: string, content: string): FileResult | undefined;
+  /**
+   * By content: of this path first, since files that became alike had variants of their own, then of any other. The result
+   * has the path that it was found under.
+   */
+  byContent(path: string, key: string, content: string): FileResult | undefined;
   /**
    * @param content hash of all that the result was made of
    * @param checkedAt when the signatures were taken, before the file was read; milliseconds since 1970
@@ -95,9 +98,12 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
       if (!entry?.isTrusted || entry.signatures.length !== signatures.length) return undefined;
       return entry.signatures.every((each, at) => sameSignature(each, signatures[at]!)) ? use(entry) : undefined;
     },
-    byContent(key, content) {
-      const entry = entries.get(contents.get(`${key} ${content}`) ?? '');
-      return entry && use(entry);
+    byContent(path, key, content) {
+      // A file that had this content may have been replaced since: what is known of it now is of its new content.
+      const found = [idOf(path, key), contents.get(`${key} ${content}`) ?? '']
+        .map(id => entries.get(id))
+        .find(entry => entry?.content === content);
+      return found && use(found);
     },
     remember({ path, key, content, inputs, signatures, checkedAt, result }) {
       const isTrusted = signatures.every(each => isSettled(each, checkedAt));
