@@ -133,7 +133,7 @@ describe('when the process that owns the server', () => {
       console.log(server.dataDir);
       ${after}`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['pipe', 'pipe', 'inherit'],
     });
     const [dataDir] = (await once(createInterface(child.stdout!), 'line')) as [string];
     return { child, dataDir, pid: await postmasterOf(dataDir) };
@@ -149,7 +149,9 @@ describe('when the process that owns the server', () => {
   });
 
   test('simply ends, the server does not keep it alive', async () => {
-    const { child, pid } = await owner('');
+    // Not before we have looked: its standard input is all that keeps it.
+    const { child, pid } = await owner('process.stdin.resume();');
+    child.stdin!.end();
     if (child.exitCode === null) await once(child, 'exit');
     await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000 });
   });
