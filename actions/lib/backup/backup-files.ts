@@ -11,7 +11,7 @@ import { readPart } from './parts/part-reader.ts';
 import type { Destination } from './parts/part-writer.ts';
 import { recipientsOf } from './recipients.ts';
 import { partFolder } from './sets/keys.ts';
-import type { FilesManifest } from './sets/manifest.ts';
+import { type FilesManifest, partOf } from './sets/manifest.ts';
 
 /** Sets of files have one source: what belongs together is backed up together. */
 export const filesSource = 'files';
@@ -78,7 +78,7 @@ async function archiveOnto(
   base: FilesManifest | undefined,
   work: Omit<ArchiveOptions, 'level' | 'state'> & { destinations: readonly Destination[] },
 ): Promise<{ archive: ArchiveResult; base: FilesManifest | undefined }> {
-  const state = base?.parts.find(part => part.role === 'state');
+  const state = base && partOf(base, 'state');
   const storage = work.destinations.find(destination => !destination.failure)?.storage;
   if (base && state && storage) {
     try {

@@ -7,7 +7,7 @@ import type { RestoreResult } from './database/restore.ts';
 import { proveFiles } from './files/prove-files.ts';
 import { readPartWhole } from './parts/part-reader.ts';
 import { restoreCopy } from './restored-copy.ts';
-import type { DatabaseManifest, Manifest } from './sets/manifest.ts';
+import { type DatabaseManifest, type Manifest, partOf } from './sets/manifest.ts';
 import { writeProof } from './sets/set-store.ts';
 import { identitiesOf, judge, type ProofResult } from './verdict.ts';
 
@@ -75,7 +75,7 @@ async function readEvidence(
   manifest: DatabaseManifest,
   identities: string[],
 ): Promise<Evidence> {
-  const part = manifest.parts.find(p => p.role === 'evidence');
+  const part = partOf(manifest, 'evidence');
   if (!part) throw new OpsError('SET_DAMAGED', `Set ${manifest.id} has no part with its evidence`);
   const text = await readPartWhole(storage, part, { identities, signal: context.signal });
   return evidenceSchema.parse(JSON.parse(text.toString('utf8')));

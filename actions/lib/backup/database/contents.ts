@@ -11,24 +11,28 @@ export interface Entry {
 }
 
 export function parseContents(list: string): Entry[] {
-  const entries: Entry[] = [];
+  const entries: (Entry & { dependsOn: number[] })[] = [];
   for (const line of list.split('\n')) {
     const entry = /^(\d+); \d+ (\d+) (.*)$/.exec(line);
     if (entry) entries.push({ id: Number(entry[1]), oid: entry[2]!, text: entry[3]!, dependsOn: [] });
+    // Below the entry that it belongs to.
     const needs = /^;\s+depends on:((?: \d+)+)\s*$/.exec(line);
-    const last = entries.at(-1);
-    if (needs && last) entries[entries.length - 1] = { ...last, dependsOn: needs[1]!.trim().split(' ').map(Number) };
+    if (needs) entries.at(-1)?.dependsOn.push(...needs[1]!.trim().split(' ').map(Number));
   }
   return entries;
 }
 
-/** What an index may need beside its table, and is there before the rows are. */
-const harmless = /^(?:SCHEMA|EXTENSION|TYPE|DOMAIN|COLLATION|ACCESS METHOD|OPERATOR|OPERATOR CLASS|OPERATOR FAMILY) /;
+/**
+ * What an index may need beside its table: nothing in it runs a function that others wrote. One that is called immutable
+ * and reads another table all the same, of a person or, as PostGIS reads `spatial_ref_sys`, of an extension, would find
+ * it empty.
+ */
+const harmless = /^(?:SCHEMA|TYPE|DOMAIN|COLLATION) /;
 
 /**
  * The indexes, primary keys and unique or exclusion constraints that can be made as soon as the rows of their own table
- * are in, by index of the table. Not those of partitions, which come after the ones of their parent, nor with a function of the user: one that is called immutable and reads another
- * table all the same would find it empty. What is left out here is made in the end.
+ * are in, by index of the table. What is left out here is made in the end: those that use functions, operators or
+ * extensions, and those of partitions, which come after the ones of their parent.
  */
 export function indexEntries(
   entries: readonly Entry[],

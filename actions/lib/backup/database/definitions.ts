@@ -63,7 +63,7 @@ async function fetchArchive(options: RestoreOptions, scratch: string): Promise<s
 export function sectionArguments(
   section: Section,
   work: Pick<Definitions, 'archive' | 'withTablespaces'> &
-    Pick<RestoreOptions, 'jobs' | 'noOwner' | 'target'> & { list: string },
+    Pick<RestoreOptions, 'noOwner' | 'target'> & { list: string; connections: number },
 ): string[] {
   return [
     '--exit-on-error',
@@ -72,7 +72,7 @@ export function sectionArguments(
     `--use-list=${work.list}`,
     // The name alone: everything else, the password above all, is in the environment.
     `--dbname=${connectionName(work.target.database)}`,
-    ...(section === 'post-data' && work.jobs > 1 ? [`--jobs=${work.jobs}`] : []),
+    ...(section === 'post-data' && work.connections > 1 ? [`--jobs=${work.connections}`] : []),
     ...(work.noOwner ? ['--no-owner', '--no-privileges'] : []),
     ...(work.withTablespaces ? [] : ['--no-tablespaces']),
     work.archive,
@@ -80,24 +80,26 @@ export function sectionArguments(
 }
 
 /**
- * Restores those of `entries` that are of the section, by `jobs` connections where it is the last one.
+ * Restores those of `entries` that are of the section.
+ * @param connections of those of `options.jobs`; only the last section can use more than one
  * @throws OpsError `PG_RESTORE`, `RESTORE_EXTENSION`, `PG_*`
  */
 export async function restoreSection(
   section: Section,
   entries: readonly Entry[],
   definitions: Definitions,
-  options: Pick<RestoreOptions, 'target' | 'noOwner' | 'signal' | 'jobs'> & { allJobs: number },
+  options: Pick<RestoreOptions, 'target' | 'noOwner' | 'signal' | 'jobs'>,
+  connections: number = options.jobs,
 ): Promise<void> {
   const list = join(definitions.scratch, `list-${randomUUID()}`);
   await writeFile(list, entries.map(({ id }) => `${id};\n`).join(''));
   // Their statements would be compiled for longer than they run: foreign keys are checked by a query.
-  const settings = `-c synchronous_commit=off -c jit=off -c maintenance_work_mem=${indexMemory(options.allJobs)}`;
+  const settings = `-c synchronous_commit=off -c jit=off -c maintenance_work_mem=${indexMemory(options.jobs)}`;
   try {
     await runChild(
       clientProgram(options.target, {
         command: definitions.tools.pgRestore,
-        args: sectionArguments(section, { ...definitions, ...options, list }),
+        args: sectionArguments(section, { ...definitions, ...options, list, connections }),
         env: { PGOPTIONS: `${options.target.options ?? ''} ${settings}` },
         signal: options.signal,
         errorCode: 'PG_RESTORE',

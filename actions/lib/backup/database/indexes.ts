@@ -12,7 +12,7 @@ export class TableIndexes {
   readonly #options: RestoreOptions;
   readonly #entries: ReadonlyMap<number, readonly Entry[]>;
   readonly #bytes: readonly number[];
-  #ready: number[] = [];
+  readonly #ready: number[] = [];
   readonly #made = new Set<Entry>();
 
   constructor(definitions: Definitions, options: RestoreOptions) {
@@ -37,8 +37,7 @@ export class TableIndexes {
       batch.push(...this.#entries.get(table)!);
     }
     if (batch.length === 0) return false;
-    const { jobs, ...options } = this.#options;
-    await restoreSection('post-data', batch, this.#definitions, { ...options, signal, jobs: 1, allJobs: jobs });
+    await restoreSection('post-data', batch, this.#definitions, { ...this.#options, signal }, 1);
     for (const entry of batch) this.#made.add(entry);
     return true;
   }

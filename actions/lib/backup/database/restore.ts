@@ -71,7 +71,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
     const definitions = await readDefinitions(prepared, scratch, options);
     const section = async (name: Section, title: string, entries: readonly Entry[] = definitions.entries) => {
       using _ = started(options.progress, title);
-      await restoreSection(name, entries, definitions, { ...options, allJobs: options.jobs });
+      await restoreSection(name, entries, definitions, options);
     };
     await section('pre-data', 'definitions');
     const definitionsSeconds = clock.lap();

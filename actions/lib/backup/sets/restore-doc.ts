@@ -1,5 +1,5 @@
 import { checksumsKey, manifestKey } from './keys.ts';
-import type { DatabaseManifest, FilesManifest, Manifest } from './manifest.ts';
+import { type DatabaseManifest, type FilesManifest, type Manifest, partOf } from './manifest.ts';
 
 /**
  * RESTORE.md of a set: how to restore it with stock tools and without this project. A test runs these very commands,
@@ -17,9 +17,9 @@ export function checksumFile(manifest: Manifest): string {
 function databaseDocument(manifest: DatabaseManifest): string {
   const { database } = manifest;
   const rows = database.tables.reduce((sum, table) => sum + table.rows, 0);
-  const schema = manifest.parts.find(part => part.role === 'schema')!;
-  const roles = manifest.parts.find(part => part.role === 'roles');
-  const blobs = manifest.parts.find(part => part.role === 'blobs');
+  const schema = partOf(manifest, 'schema')!;
+  const roles = partOf(manifest, 'roles');
+  const blobs = partOf(manifest, 'blobs');
   const open = openCommand(manifest);
   return `# Restore ${cell(manifest.source)} as of ${manifest.snapshotAt}
 
