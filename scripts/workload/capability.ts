@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { parseStatement, type WorkloadStatement } from '../../actions/lib/database/advisor.ts';
 
 /** One statement that asks for one thing an index can do. */
 export interface CapabilityCase {
@@ -143,6 +144,16 @@ export const capabilityCases: readonly CapabilityCase[] = [
     has: /"org"|"kind"/,
   },
 ];
+
+/** All of them as often, and for as long. */
+export function capabilityWorkload(): Promise<WorkloadStatement[]> {
+  return Promise.all(
+    capabilityCases.map(async ({ sql: text }) => {
+      const { fingerprint } = await parseStatement(text);
+      return { fingerprint, text, queryIds: [], calls: 100, totalMs: 1_000, rows: 100 };
+    }),
+  );
+}
 
 /** What somebody who knows their job would have made for these statements. */
 export const capabilityIndexes: readonly string[] = [

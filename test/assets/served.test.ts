@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { assetsOptimizeOperation, type Manifest, manifestSchema, pictureOf } from '../../actions/lib/assets/index.ts';
 import { createCdnService } from '../../actions/lib/cdn/index.ts';
+import { browserBundle } from '../cdn/browser-bundle.ts';
 import { visit } from '../services/browser.ts';
 import type { Page } from '../services/origin.ts';
 import { requireService } from '../services/requirements.ts';
@@ -133,23 +132,11 @@ requireService('browser')('in a real browser', () => {
     );`;
 
   async function serve(path: string): Promise<Page | undefined> {
-    if (path === '/cdn-urls.js') return { headers: { 'content-type': 'text/javascript' }, body: await bundle() };
+    if (path === '/cdn-urls.js')
+      return { headers: { 'content-type': 'text/javascript' }, body: (await browserBundle()).code };
     const all = manifest.assets.flatMap(asset => [asset, ...asset.variants]);
     const found = all.find(each => each.path === path);
     return found && { headers: { 'content-type': found.type }, body: await fileOf(path) };
-  }
-
-  async function bundle(): Promise<string> {
-    const entry = fileURLToPath(new URL('../../actions/lib/cdn/urls/urls.ts', import.meta.url));
-    const { outputFiles } = await build({
-      entryPoints: [entry],
-      bundle: true,
-      minify: true,
-      format: 'esm',
-      platform: 'browser',
-      write: false,
-    });
-    return outputFiles[0]!.text;
   }
 
   const page = (body: string) =>

@@ -1,9 +1,8 @@
-import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { build } from 'esbuild';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCdnUrls, type ImageTransform } from '../../actions/lib/cdn/index.ts';
+import { browserBundle } from './browser-bundle.ts';
 
 const of = (transform: ImageTransform, url = 'https://img.example.org') =>
   createCdnUrls({
@@ -133,16 +132,7 @@ describe('a srcset', () => {
 });
 
 it('in a browser bundle it is at most 2 KB, and brings nothing else', async () => {
-  const entry = fileURLToPath(new URL('../../actions/lib/cdn/urls/urls.ts', import.meta.url));
-  const { outputFiles, metafile } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    platform: 'browser',
-    write: false,
-    metafile: true,
-  });
-  expect(gzipSync(outputFiles[0]!.contents, { level: 9 }).length).toBeLessThanOrEqual(2048);
-  expect(Object.keys(metafile.inputs)).toHaveLength(1);
+  const { code, inputs } = await browserBundle();
+  expect(gzipSync(code, { level: 9 }).length).toBeLessThanOrEqual(2048);
+  expect(inputs).toHaveLength(1);
 });

@@ -13,7 +13,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { OfferedChange } from '../../actions/lib/database/apply/index.ts';
 import type { PostgresTarget } from '../../actions/lib/postgres/index.ts';
 import { failureOf } from '../backup/harness.ts';
-import { adviceOf } from './advice-issue/fixture.ts';
+import { adviceOf, adviceReport } from './advice-issue/fixture.ts';
 import { ApplyStage, column, create, orders } from './apply/stage.ts';
 
 const byCustomer = create(column('orders', 'customer_id'));
@@ -39,21 +39,7 @@ afterAll(async () => {
 });
 
 async function adviceFile(changes: OfferedChange[]): Promise<string> {
-  const report = {
-    schema: 'production-ops/report/1',
-    kind: 'database.advise',
-    id: '20261124T040000Z-0001',
-    platform: 'shop',
-    status: 'ok',
-    startedAt: '2026-11-24T04:00:00.000Z',
-    finishedAt: '2026-11-24T04:01:00.000Z',
-    trigger: { event: 'terminal' },
-    run: null,
-    tool: { version: '0.1.0', node: '24.0.0' },
-    checks: [],
-    error: null,
-    data: adviceOf(changes, { database: shop.database }),
-  };
+  const report = adviceReport(adviceOf(changes, { database: shop.database }));
   await writeFile(join(folder, 'advice.json'), JSON.stringify(report));
   return 'advice.json';
 }

@@ -4,10 +4,14 @@ import {
   CopySession,
   definitionSql,
   parseStatement,
-  type WorkloadStatement,
 } from '../../../actions/lib/database/advisor.ts';
 import { connect, type PostgresTarget, startThrowawayServer } from '../../../actions/lib/postgres/index.ts';
-import { capabilityCases, capabilityIndexes, createCapabilityTables } from '../../workload/capability.ts';
+import {
+  capabilityCases,
+  capabilityIndexes,
+  capabilityWorkload,
+  createCapabilityTables,
+} from '../../workload/capability.ts';
 import type { Result } from '../results.ts';
 import { buildDefinitions } from './indexes.ts';
 import { benchSettings, say } from './stage.ts';
@@ -27,7 +31,7 @@ export async function benchCapability(): Promise<Result[]> {
   const client = await connect(target, { applicationName: 'bench' });
   try {
     await createCapabilityTables(client, { rows });
-    const statements = await workloadOf();
+    const statements = await capabilityWorkload();
     const ask = (more: { budgetBytes?: number } = {}) =>
       advise({ client, target, statements, evaluator: 'planner copy', ...more });
     const advice = await ask({ budgetBytes: 2 ** 31 });
@@ -55,19 +59,6 @@ export async function benchCapability(): Promise<Result[]> {
   } finally {
     await client.end();
   }
-}
-
-async function workloadOf(): Promise<WorkloadStatement[]> {
-  return Promise.all(
-    capabilityCases.map(async ({ sql }) => ({
-      fingerprint: (await parseStatement(sql)).fingerprint,
-      text: sql,
-      queryIds: [],
-      calls: 100,
-      totalMs: 1_000,
-      rows: 100,
-    })),
-  );
 }
 
 /** Cases whose plan reads no index of the right kind and shape, or that are not faster by it. */

@@ -1,5 +1,6 @@
 import type { OfferedChange } from '../../../actions/lib/database/apply/index.ts';
 import { type AdviseData, adviseDataSchema } from '../../../actions/lib/database/offer/index.ts';
+import type { Report } from '../../../actions/lib/reports/index.ts';
 
 /** An advice that offers these changes, as `advise` makes it. */
 export function adviceOf(changes: readonly OfferedChange[], more: Partial<AdviseData> = {}): AdviseData {
@@ -60,4 +61,23 @@ export function adviceOf(changes: readonly OfferedChange[], more: Partial<Advise
     notes: [],
     ...more,
   });
+}
+
+/** The report that such an advice is kept in. */
+export function adviceReport<Data>(data: Data): Report<Data> {
+  return {
+    schema: 'production-ops/report/1',
+    kind: 'database.advise',
+    id: '20261124T040000Z-0001',
+    platform: 'shop',
+    status: 'ok',
+    startedAt: '2026-11-24T04:00:00.000Z',
+    finishedAt: '2026-11-24T04:01:00.000Z',
+    trigger: { event: 'terminal' },
+    run: null,
+    tool: { version: '0.1.0', node: '24.0.0' },
+    checks: [],
+    error: null,
+    data,
+  };
 }

@@ -6,11 +6,15 @@ import { proveIndexes } from '../../../actions/lib/database/prove/index.ts';
 import {
   indexesInPlan,
   type PlanNode,
-  parseStatement,
   type WorkloadStatement,
 } from '../../../actions/lib/database/statements/index.ts';
 import { connect, startThrowawayServer, type ThrowawayServer } from '../../../actions/lib/postgres/index.ts';
-import { capabilityCases, capabilityIndexes, createCapabilityTables } from '../../../scripts/workload/capability.ts';
+import {
+  capabilityCases,
+  capabilityIndexes,
+  capabilityWorkload,
+  createCapabilityTables,
+} from '../../../scripts/workload/capability.ts';
 import { requireService } from '../../services/requirements.ts';
 import { options, provable } from '../prove/fixture.ts';
 
@@ -22,16 +26,7 @@ beforeAll(async () => {
   server = await startThrowawayServer({ purpose: 'the tests of the advisor', settings: { autovacuum: false } });
   client = await connect(server.target);
   await createCapabilityTables(client, { rows: 40_000 });
-  statements = await Promise.all(
-    capabilityCases.map(async ({ sql }) => ({
-      fingerprint: (await parseStatement(sql)).fingerprint,
-      text: sql,
-      queryIds: [],
-      calls: 100,
-      totalMs: 1_000,
-      rows: 100,
-    })),
-  );
+  statements = await capabilityWorkload();
 }, 120_000);
 
 afterAll(async () => {

@@ -6,6 +6,7 @@ import type { ApplyData } from '../../../actions/lib/database/index.ts';
 import { indexName } from '../../../actions/lib/database/indexes/index.ts';
 import type { PostgresTarget } from '../../../actions/lib/postgres/index.ts';
 import { type Env, expectRefused, Stage, whenTrue } from '../../backup/failures/stage.ts';
+import { adviceReport } from '../advice-issue/fixture.ts';
 import { column, create, drop, orders } from './stage.ts';
 
 let stage: Stage;
@@ -20,22 +21,7 @@ const name = indexName(byCustomer);
 
 /** As the advisor leaves it in the reports folder. */
 function advise(changes: OfferedChange[], edit: (text: string) => string = text => text): string {
-  const id = '20261124T040000Z-0001';
-  const report = {
-    schema: 'production-ops/report/1',
-    kind: 'database.advise',
-    id,
-    platform: 'shop',
-    status: 'ok',
-    startedAt: '2026-11-24T04:00:00.000Z',
-    finishedAt: '2026-11-24T04:01:00.000Z',
-    trigger: { event: 'terminal' },
-    run: null,
-    tool: { version: '0.1.0', node: '24.0.0' },
-    checks: [],
-    error: null,
-    data: adviceSchema.parse({ changes, evidence: 'what else an advice holds' }),
-  };
+  const report = adviceReport(adviceSchema.parse({ changes, evidence: 'what else an advice holds' }));
   const folder = join(stage.work, 'reports', 'latest');
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'database.advise.json');

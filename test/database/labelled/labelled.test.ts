@@ -16,7 +16,7 @@ import {
   personToken,
 } from '../../alerts/github-world.ts';
 import { failureOf } from '../../backup/harness.ts';
-import { adviceOf } from '../advice-issue/fixture.ts';
+import { adviceOf, adviceReport } from '../advice-issue/fixture.ts';
 import { ApplyStage, column, create, orders } from '../apply/stage.ts';
 
 const byCustomer = create(column('orders', 'customer_id'));
@@ -51,22 +51,7 @@ afterEach(() => {
 /** As the weekly run leaves it: the report in the repository, and the issue. */
 async function advise(changes: readonly OfferedChange[]): Promise<number> {
   const data = adviceOf(changes, { database: shop.database });
-  const report = {
-    schema: 'production-ops/report/1',
-    kind: 'database.advise',
-    id: '20261124T040000Z-0001',
-    platform: 'shop',
-    status: 'ok',
-    startedAt: '2026-11-24T04:00:00.000Z',
-    finishedAt: '2026-11-24T04:01:00.000Z',
-    trigger: { event: 'schedule' },
-    run: null,
-    tool: { version: '0.1.0', node: '24.0.0' },
-    checks: [],
-    error: null,
-    data,
-  };
-  const content = Buffer.from(JSON.stringify(report)).toString('base64');
+  const content = Buffer.from(JSON.stringify(adviceReport(data))).toString('base64');
   await world.ask('PUT', '/contents/reports/latest/database.advise.json', { message: 'advice', content }, ownerToken);
   const issue = { title: 'Indexes', body: issueBody(data), labels: ['ops-advice'] };
   return (await world.ask<{ number: number }>('POST', '/issues', issue, botToken)).number;
