@@ -106,13 +106,12 @@ export class Runner implements AsyncDisposable {
     });
     const outputs = readOutputs(await readFile(file('output'), 'utf8'));
     await checkOutputs(name, outputs);
-    return {
-      code,
-      stdout,
-      visible: `${stdout.replace(/^::add-mask::.*\n/gm, '')}${stderr}`,
-      outputs,
-      summary: await readFile(file('summary'), 'utf8'),
-    };
+    const summary = await readFile(file('summary'), 'utf8');
+    // The verdict comes first, whatever the action.
+    if (summary !== '' && !summary.startsWith('## '))
+      throw new Error(`${name} leads its summary with: ${summary.slice(0, 80)}`);
+    const visible = `${stdout.replace(/^::add-mask::.*\n/gm, '')}${stderr}`;
+    return { code, stdout, visible, outputs, summary };
   }
 
   /** Every file of the workspace and of the runs, as one text. */

@@ -8,7 +8,7 @@ import { ActionsApi } from '../watchdog/actions-api.ts';
 /** The repository shop/ops for a built action: a real git repository, the endpoints of Actions, a list of issues. */
 export class GitHubOfShop implements AsyncDisposable {
   readonly actions = new ActionsApi();
-  readonly issues: { title: string; labels: string[] }[] = [];
+  readonly issues: { title: string; body: string; labels: string[] }[] = [];
   readonly git: GitDataApi;
   readonly proxy: GitHubProxy;
   readonly #folder: string;
@@ -44,9 +44,29 @@ export class GitHubOfShop implements AsyncDisposable {
         { status: 201 },
       );
     }
+    if (path.startsWith('/contents/reports/')) return this.#contents(path.slice('/contents/'.length), request.url);
     if (path.startsWith('/actions/') || path.startsWith('/contents/')) return this.actions.handle(request);
     return this.git.handle(new Request(request.url.replace('/repos/shop/ops', '/repos/acme/shop'), request));
   };
+
+  /** As the contents API answers for a file, and for a folder. */
+  async #contents(path: string, url: string): Promise<Response> {
+    const at = `${new URL(url).searchParams.get('ref') ?? 'main'}:${path}`;
+    const { git } = this.git.objects;
+    const type = await git('cat-file', '-t', at).catch(() => undefined);
+    if (type === undefined) return Response.json({ message: 'Not Found' }, { status: 404 });
+    if (type.trim() === 'tree') {
+      const entries = (await git('ls-tree', '-z', at)).split('\0').filter(Boolean);
+      return Response.json(
+        entries.map(entry => {
+          const [, kind, name] = /^\d+ (\w+) \w+\t(.*)$/s.exec(entry) ?? [];
+          return { name, type: kind === 'tree' ? 'dir' : 'file' };
+        }),
+      );
+    }
+    const content = Buffer.from(await git('show', at)).toString('base64');
+    return Response.json({ type: 'file', sha: '', encoding: 'base64', content });
+  }
 
   /** A file of the branch as git has it. */
   show(path: string, branch = 'main'): Promise<string> {

@@ -63,6 +63,18 @@ describe('an action that another repository uses', () => {
   });
 });
 
+test('reports, and what alerts remember, are on the branch that is configured; the default one stays as it is', async () => {
+  const main = await shop.git.objects.git('rev-parse', 'main');
+  const of = await run({ config: 'platform: shop\nreports:\n  branch: ops-data\n' });
+  expect([0, 3], of.visible).toContain(of.code);
+  const path = of.outputs['report-path']!;
+  expect(reportSchema.parse(JSON.parse(await shop.show(path, 'ops-data'))).kind).toBe('watchdog.run');
+  expect(of.outputs['report-url']).toContain(`/shop/ops/blob/ops-data/${path}`);
+  expect(await shop.git.objects.git('rev-parse', 'main')).toBe(main);
+  // Made as an orphan: it has nothing of the code.
+  await expect(shop.show('README.md', 'ops-data')).rejects.toThrow();
+});
+
 test('a report that may not be committed fails the run, which shows its verdict and keeps the report at hand', async () => {
   shop.proxy.fail(
     'POST *git/trees',

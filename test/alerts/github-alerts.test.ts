@@ -330,6 +330,22 @@ describe('when GitHub fails', () => {
     expect(world.proxy.requests.filter(({ method }) => method !== 'GET')).toEqual([]);
   });
 
+  it.each([
+    ['502 that does not pass', list, { ...status(502) }],
+    ['a list whose answer never comes', list, { kind: 'timeout' as const, isDone: false }],
+    ['a list that is cut off', list, { kind: 'truncated' as const }],
+    ['a limit that lasts', post, { kind: 'secondary-limit' as const, retryAfterSeconds: 7200 }],
+  ])('%s: nothing is lost, and the next run announces', async (_name, route, fault) => {
+    world.proxy.fail(route, fault, 9);
+    const { failures } = await sync([broken()], { timeoutMs: 300 });
+    expect(failures[0]).toMatchObject({ channel: 'issues' });
+    expect(await world.issues()).toEqual([]);
+    world.proxy.reset();
+    later(60);
+    await sync([report([], 'monitor.run')]);
+    expect(await world.issues()).toEqual([expect.objectContaining({ number: 1, state: 'open' })]);
+  });
+
   it('what was announced late says since when it is so', async () => {
     world.proxy.fail(post, status(403));
     await sync([broken()]);

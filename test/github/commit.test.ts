@@ -200,11 +200,16 @@ describe('a branch that moves between reading and writing', () => {
 
   test('again and again is a conflict, said loudly', async () => {
     for (let time = 0; time < 3; time++) proxy.before('PATCH *', () => pushByHand(`${time}.txt`, 'x'));
-    await expect(commit(addLine('never'), { tries: 3 })).rejects.toMatchObject({
+    const slept: number[] = [];
+    const sleep = async (milliseconds: number) => void slept.push(milliseconds);
+    await expect(commit(addLine('never'), { tries: 3, sleep, random: () => 0.5 })).rejects.toMatchObject({
       code: 'GITHUB_CONFLICT',
       hint: expect.stringContaining('concurrency'),
     });
     await expect(show('reports/lines.txt')).rejects.toThrow();
+    // Each wait is longer than the one before, by chance within its bounds, and none comes after the last try.
+    expect(slept).toHaveLength(2);
+    expect(slept[1]).toBe(2 * slept[0]!);
   });
 
   test('while somebody else pushes: their push is refused by git, and ours stands', async () => {

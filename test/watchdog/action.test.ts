@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { cp, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -10,8 +11,12 @@ import { GitHubOfShop } from '../actions/github-of-shop.ts';
 const root = join(import.meta.dirname, '../..');
 const config = 'platform: shop\n';
 const pings: string[] = [];
-const service = createServer((request, response) => {
-  pings.push(request.url!);
+const told: { signature: string; text: string }[] = [];
+const service = createServer(async (request, response) => {
+  if (request.url === '/hook-5ecret') {
+    const text = (await Array.fromAsync(request.setEncoding('utf8'))).join('');
+    told.push({ signature: String(request.headers['x-ops-signature-256']), text });
+  } else pings.push(request.url!);
   response.end('OK');
 });
 let runner: Runner;
@@ -32,6 +37,8 @@ beforeAll(async () => {
     GITHUB_TOKEN: 'ghs_5ecret',
     GITHUB_API_URL: shop.proxy.url,
     WATCHDOG_HEARTBEAT_URL: `http://127.0.0.1:${port}/heartbeat-5ecret`,
+    ALERTS_WEBHOOK_URL: `http://127.0.0.1:${port}/hook-5ecret`,
+    ALERTS_WEBHOOK_SECRET: 'key-5ecret',
   };
 });
 afterAll(async () => {
@@ -48,6 +55,7 @@ test('the built action finds nothing, and its heartbeat is received', async () =
   expect(Object.keys(run.outputs).sort()).toEqual(Object.keys(outputs).sort());
   expect(run.summary.startsWith('## Nothing is missing')).toBe(true);
   expect(pings).toEqual(['/heartbeat-5ecret']);
+  expect(told).toEqual([]);
 });
 
 test('and finds a schedule that is off: exit 3, an annotation, outputs, a report, and no secret anywhere', async () => {
@@ -63,8 +71,25 @@ test('and finds a schedule that is off: exit 3, an annotation, outputs, a report
   expect(run.outputs['report-url']).toContain(`/shop/ops/blob/HEAD/${run.outputs['report-path']}`);
   expect(shop.issues).toHaveLength(1);
   expect(shop.issues[0]).toMatchObject({ labels: expect.arrayContaining(['ops-alert']) });
+  // The webhook hears the same, signed over what it was sent.
+  expect(told.map(({ text }) => JSON.parse(text))).toMatchObject([
+    { event: 'opened', platform: 'shop', alert: { id: 'watchdog.schedule', severity: 'critical' } },
+  ]);
+  const signature = createHmac('sha256', 'key-5ecret').update(told[0]!.text).digest('hex');
+  expect(told[0]!.signature).toBe(`sha256=${signature}`);
   expect(run.visible + run.summary + JSON.stringify(run.outputs)).not.toContain('5ecret');
   expect(await runner.everythingWritten()).not.toContain('5ecret');
   const green = await runner.run('watchdog', { env, config, inputs: { 'fail-on-breach': 'false' } });
   expect(green.code).toBe(0);
+});
+
+test('a job that the repository switches on is waited for', async () => {
+  shop.actions.add('assets.yml', { created_at: new Date(Date.now() - 60_000).toISOString() });
+  const jobsOf = async (more: Record<string, string>) => {
+    const run = await runner.run('watchdog', { env: { ...env, ...more }, config });
+    const { data } = reportSchema.parse(JSON.parse(await shop.show(run.outputs['report-path']!)));
+    return (data as { jobs: { name: string }[] }).jobs.map(({ name }) => name);
+  };
+  expect(await jobsOf({})).not.toContain('assets.optimize');
+  expect(await jobsOf({ ASSETS_PROPOSE: 'true' })).toContain('assets.optimize');
 });

@@ -7,12 +7,13 @@ export function breaches(text: string): string[] {
   return [
     ...triggerBreaches(workflow),
     ...permissionBreaches(workflow, lines),
-    ...pinBreaches(lines),
+    ...pinBreaches(workflow, lines),
     ...runBreaches(workflow),
     ...secretBreaches(workflow, text),
     ...timeBreaches(workflow),
     ...concurrencyBreaches(workflow),
     ...credentialBreaches(workflow),
+    ...webhookBreaches(workflow),
   ];
 }
 
@@ -64,19 +65,33 @@ function permissionBreaches(workflow: Workflow, lines: readonly string[]): strin
     }
     for (const [scope, level] of Object.entries(job.permissions)) {
       const grant = lines.filter(line => line.trim().startsWith(`${scope}: ${level}`));
-      if (!grant.every(line => /#\s*\S+/.test(line)))
+      if (grant.length === 0 || !grant.every(line => /#\s*\S+/.test(line)))
         found.push(`${name}: the grant ${scope}: ${level} gives no reason`);
     }
   }
   return found;
 }
 
-function pinBreaches(lines: readonly string[]): string[] {
-  return lines
-    .filter(line => /^\s*(- )?uses:/.test(line))
-    .filter(line => !/uses: \.\/\S+$/.test(line))
-    .filter(line => !/uses: [\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))
-    .map(line => `not pinned by a full SHA with its version beside it: ${line.trim()}`);
+function pinBreaches(workflow: Workflow, lines: readonly string[]): string[] {
+  const uses = lines.filter(line => /^\s*(- )?uses:/.test(line));
+  // What stands inside braces has no line of its own, and no room for its version.
+  const isSeen = uses.length === steps(workflow).filter(({ step }) => step.uses !== undefined).length;
+  return [
+    ...(isSeen ? [] : ['a uses: that has no line of its own']),
+    ...uses
+      .filter(line => !/uses: \.\/\S+$/.test(line))
+      .filter(line => !/uses: [\w.-]+\/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))
+      .map(line => `not pinned by a full SHA with its version beside it: ${line.trim()}`),
+  ];
+}
+
+/** An action that keeps alerts as issues tells the webhook of them as well, where there is one. */
+function webhookBreaches(workflow: Workflow): string[] {
+  return steps(workflow)
+    .filter(({ job, step }) => step.uses?.startsWith('./actions/') && job.permissions?.issues === 'write')
+    .filter(({ step: { env = {} } }) => 'GITHUB_TOKEN' in env)
+    .filter(({ step: { env = {} } }) => !('ALERTS_WEBHOOK_URL' in env && 'ALERTS_WEBHOOK_SECRET' in env))
+    .map(({ at }) => `${at}: alerts without the webhook`);
 }
 
 /** An expression is put into the script before the shell (or github-script) reads it: what a person typed would be run. */

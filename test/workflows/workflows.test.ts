@@ -168,6 +168,10 @@ test('the jobs of the assets share all files between them, and the last one puts
   expect(download.pattern).toBe('assets-*');
 });
 
+test('the watchdog runs on a schedule, and by a button', () => {
+  expect(Object.keys(parse(read('watchdog.yml')).on)).toEqual(['schedule', 'workflow_dispatch']);
+});
+
 describe('the rules find', () => {
   const sha = '0123456789abcdef0123456789abcdef01234567';
   const good = `
@@ -201,6 +205,19 @@ jobs:
     ['permissions for all jobs', 'permissions: {}', 'permissions: read-all', 'permissions on top must be {}'],
     ['no permissions on top', 'permissions: {}\n', '', 'permissions on top must be {}'],
     ['a grant without a reason', ' # check out', '', 'the grant contents: read gives no reason'],
+    [
+      'a grant in one line',
+      'permissions:\n      contents: read # check out',
+      'permissions: { contents: read }',
+      'the grant contents: read gives no reason',
+    ],
+    ['a pin in flow style', '- run: npm test', '- { uses: actions/cache@v5 }', 'no line of its own'],
+    [
+      'alerts without the webhook',
+      'contents: read # check out\n    steps:',
+      `contents: read # check out\n      issues: write # alerts\n    steps:\n      - uses: ./actions/drill\n        env:\n          GITHUB_TOKEN: ${expression('github.token')}`,
+      'alerts without the webhook',
+    ],
     ['a job without grants', '    permissions:\n      contents: read # check out\n', '', 'must grant its own'],
     ['a tag instead of a SHA', `@${sha} # v7.0.1`, '@v7', 'not pinned'],
     ['a SHA without its version', ' # v7.0.1', '', 'not pinned'],

@@ -2,9 +2,8 @@ import { resolve } from 'node:path';
 import type { Config, SecretValues } from '../config/index.ts';
 import { createGitHub, type GitHub } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
-import { type Report, reportPath, reportUrl } from '../reports/index.ts';
+import { type Report, reportPath, reportUrl, type Summary } from '../reports/index.ts';
 import { type AlertMemory, createDirectoryMemory } from './memory.ts';
-import type { Subject } from './policy.ts';
 import { type AlertSync, syncAlerts } from './sync.ts';
 
 /** What surrounds a run, as far as alerts need it. */
@@ -19,8 +18,8 @@ export interface AnnounceFrame {
   memory?: AlertMemory;
   /** Default: by GITHUB_TOKEN, GITHUB_REPOSITORY and GITHUB_API_URL; without the first two, no issues. */
   github?: GitHub | undefined;
-  /** Values before this report, for the chart. */
-  history?: (subject: Subject) => readonly (readonly [number, number])[];
+  /** Of the stored reports: the values before these, for the chart. Without it, a chart begins with the alert. */
+  summary?: Summary | undefined;
   isDryRun?: boolean;
 }
 
@@ -41,7 +40,7 @@ export async function announce(reports: readonly Report[], frame: AnnounceFrame)
     webhook: alertsWebhookUrl ? { url: alertsWebhookUrl, secret: alertsWebhookSecret } : undefined,
     memory: frame.memory ?? createDirectoryMemory(folder, log),
     reportUrl: reportUrlOf(frame),
-    ...(frame.history && { history: frame.history }),
+    summary: frame.summary,
     log,
     signal,
     now: frame.now(),

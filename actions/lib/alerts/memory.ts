@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { OpsError } from '../errors/index.ts';
-import { commitFiles, type GitHub, GitHubError } from '../github/index.ts';
+import { commitFiles, type GitHub, readText } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
 import type { Desired } from './desired.ts';
 import { alertStateSchema, readingSchema } from './state.ts';
@@ -69,7 +69,7 @@ export function withUnannounced(memory: Memory, desired: readonly Desired[]): Me
 /** @param folder of the reports */
 export function createDirectoryMemory(folder: string, log: Log): AlertMemory {
   const path = join(folder, memoryFile);
-  const read = async () => parseMemory(await readText(path), log);
+  const read = async () => parseMemory(await readFolderText(path), log);
   return {
     read,
     async update(change) {
@@ -106,18 +106,7 @@ export interface GitHubMemoryOptions {
 export function createGitHubMemory({ github, branch, folder, signal, log }: GitHubMemoryOptions): AlertMemory {
   const path = `${folder.replace(/^\.?\/+|\/+$/g, '')}/${memoryFile}`;
   return {
-    async read() {
-      try {
-        const { data } = await github.request<{ content?: string }>('GET /repos/{owner}/{repo}/contents/{+path}', {
-          path: path.split('/').map(encodeURIComponent).join('/'),
-          ...(branch && { ref: branch }),
-        });
-        return parseMemory(Buffer.from(data.content ?? '', 'base64').toString(), log);
-      } catch (error) {
-        if (error instanceof GitHubError && error.status === 404) return emptyMemory();
-        throw error;
-      }
-    },
+    read: async () => parseMemory(await readText(github, path, branch), log),
     async update(change) {
       await commitFiles(github, {
         branch,
@@ -133,7 +122,7 @@ export function createGitHubMemory({ github, branch, folder, signal, log }: GitH
   };
 }
 
-async function readText(path: string): Promise<string | undefined> {
+async function readFolderText(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

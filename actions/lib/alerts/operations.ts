@@ -5,7 +5,7 @@ import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
 import type { GitHub } from '../github/index.ts';
 import { formatDuration } from '../log/index.ts';
-import { type Operation, type Report, reportSchema } from '../reports/index.ts';
+import { createDirectoryReader, type Operation, type Report, reportSchema } from '../reports/index.ts';
 import { announce, describeAnnouncement, githubOf } from './announce.ts';
 import { createGitHubAlerts } from './github-alerts.ts';
 import { alertPolicy } from './policy.ts';
@@ -93,8 +93,10 @@ export const alertSyncOperation: Operation<AlertSyncInput, AlertSyncData> = {
   dataSchema: syncDataSchema,
   async execute({ dryRun }, context) {
     if (context.config.alerts.issues && !context.secrets.alertsWebhookUrl) requireGitHub(context);
-    const reports = await latestReports(resolve(context.cwd, context.config.reports.path));
-    const { announced, failures } = await announce(reports, { ...context, isDryRun: dryRun });
+    const folder = resolve(context.cwd, context.config.reports.path);
+    const reports = await latestReports(folder);
+    const summary = await createDirectoryReader(folder).summary();
+    const { announced, failures } = await announce(reports, { ...context, summary, isDryRun: dryRun });
     const data: AlertSyncData = {
       isDryRun: dryRun,
       reports: reports.length,

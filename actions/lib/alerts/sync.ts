@@ -2,7 +2,7 @@ import type { Config } from '../config/index.ts';
 import { toOpsError } from '../errors/index.ts';
 import type { GitHub } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
-import type { Report } from '../reports/index.ts';
+import { type Report, recentValues, type Summary, seriesOf } from '../reports/index.ts';
 import type { AlertAction, ExistingAlert } from './actions.ts';
 import { alertKey, type Desired, desiredAlerts, silentRecoveries } from './desired.ts';
 import { type AlertFailure, createGitHubAlerts } from './github-alerts.ts';
@@ -23,8 +23,8 @@ export interface AlertSyncOptions {
   webhook: Pick<WebhookOptions, 'url' | 'secret'> | undefined;
   memory: AlertMemory;
   reportUrl: IssueText['reportUrl'];
-  /** Values before this report, for the chart: seconds since 1970 and value, oldest first. */
-  history?: (subject: Subject) => readonly (readonly [number, number])[];
+  /** Of the stored reports: the values before these, for the chart. */
+  summary?: Summary | undefined;
   log: Log;
   signal: AbortSignal;
   now: Date;
@@ -235,9 +235,10 @@ function forgetOld(alerts: Record<string, Remembered>, policy: AlertPolicy, now:
   }
 }
 
-function withHistory({ history }: AlertSyncOptions): (desired: Desired) => Desired {
+function withHistory({ summary }: AlertSyncOptions): (desired: Desired) => Desired {
   return desired => {
-    const values = history?.(desired) ?? [];
+    const { kind, id, target, reading } = desired;
+    const values = summary ? recentValues(summary, kind, seriesOf(id, target ?? undefined), reading.reportId) : [];
     return values.length === 0 ? desired : { ...desired, history: values };
   };
 }

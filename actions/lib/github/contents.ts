@@ -6,7 +6,14 @@ import { GitHubError } from './failures.ts';
 /** Files of the repository by the contents API: no checkout, and any branch. */
 
 const entrySchema = z.looseObject({ name: z.string(), type: z.string() });
-const fileSchema = z.looseObject({ type: z.literal('file'), encoding: z.literal('base64'), content: z.string() });
+const blobSchema = z.looseObject({ encoding: z.literal('base64'), content: z.string() });
+/** From 1 MB on the content is left out, and `encoding` is `none`. */
+const fileSchema = z.looseObject({
+  type: z.literal('file'),
+  sha: z.string(),
+  encoding: z.string(),
+  content: z.string(),
+});
 
 export type FolderEntry = z.infer<typeof entrySchema>;
 
@@ -17,11 +24,14 @@ export async function listFolder(github: GitHub, path: string, ref: string | und
   return checkedAnswer(z.array(entrySchema), data, path);
 }
 
-/** The text of a file; undefined when there is none. Up to 1 MB, which is what the API hands out and a report may have. */
+/** The text of a file, of up to 100 MB; undefined when there is none. */
 export async function readText(github: GitHub, path: string, ref: string | undefined): Promise<string | undefined> {
   const data = await contents(github, path, ref);
   if (data === undefined) return undefined;
-  return Buffer.from(checkedAnswer(fileSchema, data, path).content, 'base64').toString('utf8');
+  const file = checkedAnswer(fileSchema, data, path);
+  if (file.encoding === 'base64') return Buffer.from(file.content, 'base64').toString('utf8');
+  const blob = await github.request<unknown>('GET /repos/{owner}/{repo}/git/blobs/{sha}', { sha: file.sha });
+  return Buffer.from(checkedAnswer(blobSchema, blob.data, path).content, 'base64').toString('utf8');
 }
 
 async function contents(github: GitHub, path: string, ref: string | undefined): Promise<unknown> {

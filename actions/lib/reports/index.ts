@@ -14,8 +14,6 @@ export {
   reportSchemaName,
   type Sample,
   type Status,
-  sampleSchema,
-  statuses,
   statusSchema,
   worstStatus,
 } from './report.ts';
@@ -30,7 +28,6 @@ export {
   type Rollup,
   readCell,
   rollupFile,
-  rollupSchemaName,
   writeCell,
 } from './rollup.ts';
 export {
@@ -38,9 +35,7 @@ export {
   measuredIn,
   parseSamples,
   type SampleLine,
-  samplesPath,
   seriesOf,
-  splitSeries,
 } from './samples.ts';
 export { createDirectoryStore, type ReportStore } from './store.ts';
-export { mostSummaryBytes, parseSummary, type Summary, summarySchema, summarySchemaName } from './summary.ts';
+export { mostSummaryBytes, parseSummary, recentValues, type Summary } from './summary.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { checkSchema, type Report, statusSchema, worstStatus } from './report.ts';
+import { checkSchema, idTime, type Report, statusSchema, worstStatus } from './report.ts';
 import { compare, measuredIn, rounded, samplesOf, sortedKeys } from './samples.ts';
 
 export const summarySchemaName = 'production-ops/summary/1';
@@ -130,6 +130,23 @@ export function withReport(summary: Summary, report: Report, openDay: string | n
     openDay,
     latest,
     history: sortedKeys({ ...summary.history, [kind]: withRun(summary.history[kind], report) }),
+  });
+}
+
+/**
+ * What the latest runs of a kind measured of one series, oldest first: seconds since 1970 and value.
+ * @param series as `seriesOf` names it
+ * @param before the id of a run: it and later ones are left out
+ */
+export function recentValues(summary: Summary, kind: string, series: string, before: string): [number, number][] {
+  const history = summary.history[kind];
+  const at = history?.series.indexOf(series) ?? -1;
+  if (!history || at < 0) return [];
+  return history.runs.flatMap(([id, , , values]) => {
+    const value = values[at] ?? null;
+    return value === null || id >= before
+      ? []
+      : [[Math.floor(idTime(id).getTime() / 1000), value] satisfies [number, number]];
   });
 }
 

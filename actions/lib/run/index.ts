@@ -1,2 +1,2 @@
-export { type Finished, type Frame, runOperation } from './operation.ts';
+export type { Finished, Frame } from './operation.ts';
 export { addSecrets, printError, runInTerminal, type TerminalOptions } from './terminal.ts';

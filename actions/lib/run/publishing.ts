@@ -4,7 +4,7 @@ import type { Environment, LoadedConfig } from '../config/index.ts';
 import { OpsError, toOpsError } from '../errors/index.ts';
 import { createGitHub } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
-import { createDirectoryStore, createGitHubStore, type ReportStore } from '../reports/index.ts';
+import { createDirectoryStore, createGitHubReader, createGitHubStore, type ReportStore } from '../reports/index.ts';
 import type { RunEvent } from './event.ts';
 import type { Frame } from './operation.ts';
 
@@ -40,7 +40,11 @@ export function publishing(options: PublishingOptions): Pick<Frame, 'store' | 'a
   return {
     store: withSpare(createGitHubStore({ github, branch, folder, signal, warn }), local),
     async announce(report) {
-      await announce([report], { config, secrets, log, signal, now, cwd, github, memory });
+      // Only what is breached has a chart. A summary that cannot be read is no reason to say nothing.
+      const reader = createGitHubReader(github, folder, branch);
+      const summary = report.status === 'ok' ? undefined : await reader.summary().catch(() => undefined);
+      signal.throwIfAborted();
+      await announce([report], { config, secrets, log, signal, now, cwd, github, memory, summary });
     },
   };
 }
