@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
 /** The Actions and contents endpoints of one repository, over what a test says is there. Reads only; strict on purpose. */
@@ -71,7 +72,14 @@ export class ActionsApi {
     if (text !== undefined) {
       // GitHub breaks the lines of base64.
       const content = Buffer.from(text).toString('base64').replace(/.{60}/g, '$&\n');
-      return answer({ type: 'file', name: path.split('/').at(-1), path, encoding: 'base64', content });
+      return answer({
+        type: 'file',
+        name: path.split('/').at(-1),
+        path,
+        sha: blobSha(text),
+        encoding: 'base64',
+        content,
+      });
     }
     const below = [...files.keys()].filter(file => file.startsWith(`${path}/`));
     if (below.length === 0) return notFound();
@@ -115,6 +123,13 @@ const runsQuery = z.strictObject({
   per_page: perPage,
 });
 const contentsQuery = z.strictObject({ ref: z.string().min(1).default('main') });
+
+/** As `git hash-object` computes it. */
+function blobSha(text: string): string {
+  return createHash('sha1')
+    .update(`blob ${Buffer.byteLength(text)}\0${text}`)
+    .digest('hex');
+}
 
 function answer(body: unknown, status = 200, headers: Record<string, string> = {}): Response {
   return Response.json(body, { status, headers });

@@ -34,7 +34,6 @@ export {
   type VerifyData,
   type VerifyInput,
   type VerifyLevel,
-  verifyLevels,
   verifyOperation,
 } from './operations/verify.ts';
 export { recipientsOf } from './recipients.ts';
@@ -52,6 +51,5 @@ export {
   backupService,
   createBackupService,
 } from './service.ts';
-export { setKinds } from './sets/keys.ts';
 export type { DatabaseManifest, FilesManifest, Manifest, Part, SetKind } from './sets/manifest.ts';
 export type { Proof, Verdict } from './sets/set-store.ts';

@@ -7,8 +7,9 @@ import { type Command, dryRun } from './command.ts';
 
 const area = () => import('../backup/index.ts');
 
-const setKinds = ['database', 'files'] as const satisfies readonly SetKind[];
-const verifyLevels = ['stored', 'content', 'restore'] as const satisfies readonly VerifyLevel[];
+// By name, so that none is left out, and without loading the area for it.
+const setKinds = Object.keys({ database: true, files: true } satisfies Record<SetKind, true>);
+const verifyLevels = Object.keys({ stored: true, content: true, restore: true } satisfies Record<VerifyLevel, true>);
 const kind: Option = { type: 'value', placeholder: '<kind>', choices: setKinds, help: 'database or files' };
 const source: Option = {
   type: 'value',

@@ -20,20 +20,16 @@ const count = z
   .string()
   .regex(/^([1-9]\d{0,3})?$/, 'must be a whole number of at least 1')
   .transform(value => (value === '' ? undefined : Number(value)));
-const list = z.string().transform(value =>
-  value
-    .split(/[,\n]/)
-    .map(item => item.trim())
-    .filter(item => item !== ''),
-);
-
+const listBy = (separator: RegExp) =>
+  z.string().transform(value =>
+    value
+      .split(separator)
+      .map(item => item.trim())
+      .filter(item => item !== ''),
+  );
+const list = listBy(/[,\n]/);
 /** One a line: a glob may hold commas. */
-const lines = z.string().transform(value =>
-  value
-    .split('\n')
-    .map(item => item.trim())
-    .filter(item => item !== ''),
-);
+const lines = listBy(/\n/);
 
 export const backupInputs = z.strictObject({
   config: text,

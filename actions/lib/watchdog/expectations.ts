@@ -153,6 +153,13 @@ function isRun(condition: string | undefined, lookup: Lookup): boolean {
 /** The watchdog does not wait for itself, and a restore is nobody's routine. */
 const unexpected = new Set(['watchdog', 'restore']);
 
+/** The input that says of which kind the report of an action is, and its default. */
+const reportsBy: Readonly<Record<string, readonly [input: string, byDefault: string]>> = {
+  assets: ['mode', 'check'],
+  database: ['mode', 'analyze'],
+  drill: ['kind', 'database'],
+};
+
 function jobNames(step: WorkflowStep, lookup: Lookup): string[] {
   // `./actions/backup` or `$/actions/backup` here, `owner/production-ops/actions/backup@v1` elsewhere.
   const action = /^(?:[.$]|[^/]+\/[^/]+)\/actions\/([a-z-]+)(?:@|$)/.exec(step.uses)?.[1];
@@ -161,11 +168,13 @@ function jobNames(step: WorkflowStep, lookup: Lookup): string[] {
     const value = evaluateText(step.with[name] ?? '', lookup);
     return value === undefined ? undefined : String(value ?? '') || byDefault;
   };
-  if (action === 'drill') return [['drill', input('kind', 'database')].filter(Boolean).join('.')];
-  if (action === 'assets') return [['assets', input('mode', 'check')].filter(Boolean).join('.')];
-  if (action !== 'backup' && action !== 'database') return [action];
+  // Of those that have the input; a dry run leaves no report.
   if (input('dry-run', 'false') === 'true') return [];
-  if (action === 'database') return [['database', input('mode', 'analyze')].filter(Boolean).join('.')];
+  if (action !== 'backup') {
+    const [name, byDefault] = reportsBy[action] ?? [];
+    const part = name && byDefault && input(name, byDefault);
+    return [part ? `${action}.${part}` : action];
+  }
   const what = input('what', 'database');
   if (what === 'all') return ['backup.database', 'backup.files'];
   return [what === undefined ? 'backup' : `backup.${what}`];
