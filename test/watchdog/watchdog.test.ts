@@ -10,6 +10,7 @@ import { createGitHub } from '../../actions/lib/github/index.ts';
 import { noProgress, silentLog } from '../../actions/lib/log/index.ts';
 import {
   createDirectoryReader,
+  createDirectoryStore,
   createGitHubReader,
   type Report,
   type ReportReader,
@@ -205,6 +206,24 @@ describe('the watchdog', () => {
     store(failed('backup.database', 2 * hour));
     store(drill(5 * hour));
     expect((await watch()).missing).toEqual(['report backup.database critical']);
+  });
+
+  test('a look that left nothing but its samples is a look, also when the next one fails', async () => {
+    const text =
+      "on: { schedule: [{ cron: '0 * * * *' }] }\njobs: { a: { runs-on: x, steps: [{ uses: ./actions/monitor }] } }\n";
+    await writeFile(join(root, '.github/workflows/monitor.yml'), text);
+    const folder = createDirectoryStore(join(root, 'reports'));
+    const look = async () => {
+      const { checks } = await watch(context(), { reports: 'directory' });
+      return checks.filter(check => check.target === 'monitor').map(check => [check.status, check.value]);
+    };
+    const samples = [{ at: ago(5 * hour).toISOString(), values: { 'monitor.http.totalSeconds': 0.2 } }];
+    await folder.save(report('monitor', 40 * hour, { status: 'warning' }));
+    await folder.save(report('monitor', 5 * hour, { samples }));
+    await folder.save(failed('monitor', hour));
+    expect(await look()).toEqual([['ok', 5 * hour]]);
+    for (const later of [2, 3]) await folder.save(failed('monitor', later * hour));
+    expect(await look()).toEqual([['ok', 5 * hour]]);
   });
 
   test('a backup of both counts as each', async () => {

@@ -49,6 +49,11 @@ interface Files {
 
 function readerOf(place: string, files: Files): ReportReader {
   const latest = new Map<string, Promise<Report | undefined>>();
+  let summary: Promise<Summary | undefined> | undefined;
+  const readSummary = async () => {
+    const text = await files.read('summary.json');
+    return text === undefined ? undefined : parseSummary(text);
+  };
   const read = async (path: string) => parseReport(await files.read(path));
   const names = async (path: string, isFolder: boolean) =>
     (await files.list(path))
@@ -64,9 +69,9 @@ function readerOf(place: string, files: Files): ReportReader {
       latest.set(kind, known);
       return known;
     },
-    summary: async () => {
-      const text = await files.read('summary.json');
-      return text === undefined ? undefined : parseSummary(text);
+    summary() {
+      summary ??= readSummary();
+      return summary;
     },
     async daily(fromYear) {
       const days: Rollup['days'] = {};

@@ -169,19 +169,24 @@ async function judgeReports(
     // Cron lines that never fire are told of below the schedule.
     if (allowance === undefined) continue;
     const jobKinds = reportKindsOf(name, kinds);
+    const isDrill = name.startsWith('drill');
     const facts: JobFacts = {
       name,
       file,
       allowance,
-      newest: await newestThat(reader, jobKinds, report => showsDone(name, report)),
+      newest: await newestThat(reader, jobKinds, {
+        shows: report => showsDone(name, report),
+        // Which set a drill is of, its report alone says.
+        quietCounts: !isDrill,
+      }),
       workflowCreatedAt: workflows.find(workflow => workflow.file === file)?.createdAt,
       place: reader.place,
     };
     const done = judgeJob('watchdog.report', facts, now);
-    const newestProved = name.startsWith('drill')
-      ? { ...facts, newest: await newestThat(reader, jobKinds, report => showsProof(name, report)) }
+    const newestProved = isDrill
+      ? await newestThat(reader, jobKinds, { shows: report => showsProof(name, report), quietCounts: false })
       : undefined;
-    const proved = newestProved && judgeJob('watchdog.proof', newestProved, now);
+    const proved = isDrill ? judgeJob('watchdog.proof', { ...facts, newest: newestProved }, now) : undefined;
     checks.push(done, ...(proved ? [proved] : []));
     data.jobs.push({
       name,
@@ -190,7 +195,7 @@ async function judgeReports(
       allowanceSeconds: allowance,
       reportId: facts.newest?.reportId ?? null,
       ageSeconds: done.value,
-      provedReportId: newestProved?.newest?.reportId ?? null,
+      provedReportId: newestProved?.reportId ?? null,
       provedAgeSeconds: proved?.value ?? null,
     });
   }
