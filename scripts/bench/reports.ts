@@ -10,7 +10,7 @@ import { createGitDataApi, type GitDataApi, seedBranch } from '../../test/servic
 import { reportsOfYear } from './reports-year.ts';
 import type { Result } from './results.ts';
 
-const mostPackedBytes = 10 * 1024 * 1024;
+const mostPackedBytes = 10e6;
 /** Of which the first and the last are compared: as far into a month, so that only the age of the repository differs. */
 const monthDays = 31;
 
@@ -96,16 +96,16 @@ async function judge(api: GitDataApi, { first, last }: Months): Promise<Result[]
     {
       name: 'packed repository',
       detail: `what a clone transfers: ${formatCount(commits)} commits of ${(packBytes / commits).toFixed(0)} bytes, after git gc; its local index has ${formatBytes(indexBytes)} more`,
-      value: packBytes / 1024 / 1024,
-      target: mostPackedBytes / 1024 / 1024,
-      unit: 'MiB',
+      value: packBytes / 1e6,
+      target: mostPackedBytes / 1e6,
+      unit: 'MB',
     },
     {
       name: 'summary.json',
       detail: 'what a reader loads first',
-      value: Number(summary) / 1024,
-      target: mostSummaryBytes / 1024,
-      unit: 'KiB',
+      value: Number(summary) / 1e3,
+      target: mostSummaryBytes / 1e3,
+      unit: 'kB',
     },
     {
       name: 'time of a publish, last month to first',

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { fitSummary } from '../../actions/lib/run/action.ts';
 
 const url = 'https://github.example/shop/ops/actions/runs/7/attempts/1';
-const limit = 900 * 1024;
+const limit = 900_000;
 
 test('a summary that fits stays as it is', () => {
   const markdown = 'a'.repeat(limit);

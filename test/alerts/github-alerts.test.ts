@@ -461,6 +461,20 @@ describe('when GitHub fails', () => {
     expect(JSON.stringify(failures) + world.lines.join()).not.toContain('token-0123456789');
   });
 
+  it('a memory that would be too large for GitHub is refused loudly, a large one is said', async () => {
+    const memory = createDirectoryMemory(folder, { ...silentLog, warn: message => void world.lines.push(message) });
+    const keep = (count: number) =>
+      memory.update(before => {
+        const waiting = Array.from({ length: count }, (_, index) => [`check-${'x'.repeat(60)} ${index}`, { since }]);
+        return { ...before, issues: { pending: Object.fromEntries(waiting) } };
+      });
+    const since = '2026-11-23T12:00:00.000Z';
+    await keep(10_000);
+    expect(world.lines.join()).toMatch(/alerts\.json would have 1,\d+,\d+ bytes; the limit is 10,000,000.*silence it/);
+    await expect(keep(100_000)).rejects.toMatchObject({ code: 'REPORT_SIZE' });
+    expect(Object.keys((await memory.read()).issues.pending)).toHaveLength(10_000);
+  });
+
   it('a file of memory that somebody damaged is begun anew, with a word', async () => {
     await writeFile(join(folder, 'alerts.json'), '{"schema":');
     const { failures } = await sync([broken()], {

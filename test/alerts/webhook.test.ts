@@ -326,6 +326,18 @@ describe('the webhook follows the same rules as issues', () => {
     expect((JSON.parse(receiver.received[0]!.body) as Notification).alert.members).toHaveLength(15);
   });
 
+  it('and one more when others join it', async () => {
+    const storm = (count: number) => report(Array.from({ length: count }, (_, index) => ({ id: `check.n${index}` })));
+    await sync([storm(15)]);
+    later(5);
+    await sync([storm(18)]);
+    await sync([storm(18)]);
+    expect(receiver.events()).toEqual(['opened', 'joined']);
+    const { text, alert } = JSON.parse(receiver.received[1]!.body) as Notification;
+    expect(text).toContain('CRITICAL, and more');
+    expect(alert.members).toHaveLength(18);
+  });
+
   it('a memory that cannot be read tells nothing rather than everything again', async () => {
     await sync([report([{}])]);
     later(5);

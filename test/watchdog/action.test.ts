@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { cp, readFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -92,4 +92,17 @@ test('a job that the repository switches on is waited for', async () => {
   };
   expect(await jobsOf({})).not.toContain('assets.optimize');
   expect(await jobsOf({ ASSETS_PROPOSE: 'true' })).toContain('assets.optimize');
+});
+
+test('a summary that GitHub would refuse as too long is cut, and links to the run', async () => {
+  const folder = join(runner.workspace, '.github/workflows');
+  const names = Array.from({ length: 2_500 }, (_, index) => `${String(index).padStart(4, '0')}-${'x'.repeat(180)}.yml`);
+  for (const name of names) await writeFile(join(folder, name), 'on: [\n');
+  const { GITHUB_API_URL = '' } = env;
+  const run = await runner.run('watchdog', { env: { GITHUB_API_URL }, config });
+  expect(run.code, run.visible.slice(-1000)).toBe(3);
+  expect(Buffer.byteLength(run.summary)).toBeLessThanOrEqual(900_000);
+  expect(Buffer.byteLength(run.summary)).toBeGreaterThan(890_000);
+  expect(run.summary).toMatch(/^## Missing: [\d,]+ of/);
+  expect(run.summary).toMatch(/This summary was cut; .* \[the run\]\(https:\S+\/actions\/runs\/\d+\S*\)\.\n$/);
 });

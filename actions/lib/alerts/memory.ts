@@ -1,9 +1,10 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { OpsError } from '../errors/index.ts';
 import { commitFiles, type GitHub, readText } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
+import { guardSizes, replaceFile } from '../reports/index.ts';
 import type { Desired } from './desired.ts';
 import { alertStateSchema, readingSchema } from './state.ts';
 
@@ -77,11 +78,9 @@ export function createDirectoryMemory(folder: string, log: Log): AlertMemory {
       const after = change(before);
       const text = memoryText(after);
       if (text === memoryText(before)) return;
+      guard(text, log);
       try {
-        await mkdir(dirname(path), { recursive: true });
-        // A reader never sees half a file.
-        await writeFile(`${path}.${process.pid}.tmp`, text);
-        await rename(`${path}.${process.pid}.tmp`, path);
+        await replaceFile(path, text);
       } catch (cause) {
         throw new OpsError('ALERTS_MEMORY', `Could not write ${path}: ${(cause as Error).message}`, {
           hint: 'Check that the reports folder (reports.path) is writable.',
@@ -115,11 +114,18 @@ export function createGitHubMemory({ github, branch, folder, signal, log }: GitH
         async files(head) {
           const before = parseMemory(await head.read(path), log);
           const text = memoryText(change(before));
-          return text === memoryText(before) ? new Map() : new Map([[path, text]]);
+          if (text === memoryText(before)) return new Map();
+          guard(text, log);
+          return new Map([[path, text]]);
         },
       });
     },
   };
+}
+
+/** @throws OpsError `REPORT_SIZE` */
+function guard(text: string, log: Log): void {
+  for (const finding of guardSizes(new Map([[memoryFile, text]]), undefined)) log.warn(finding);
 }
 
 async function readFolderText(path: string): Promise<string | undefined> {

@@ -4,6 +4,7 @@ export { type Histogram, histogramOf, mergeHistograms, quantileOf } from './hist
 export { reportJsonSchemas } from './json-schemas.ts';
 export { type LibraryOptions, libraryContext } from './library.ts';
 export type { Annotation, Operation, Outcome } from './operation.ts';
+export { replaceFile } from './replace-file.ts';
 export {
   type Check,
   checkSchema,
@@ -37,5 +38,6 @@ export {
   type SampleLine,
   seriesOf,
 } from './samples.ts';
+export { guardSizes } from './size-guard.ts';
 export { createDirectoryStore, type ReportStore } from './store.ts';
 export { mostSummaryBytes, parseSummary, recentValues, type Summary } from './summary.ts';

@@ -29,9 +29,7 @@ export function guardSizes(
   for (const [name, text] of [...files].reverse()) {
     const bytes = Buffer.byteLength(text);
     if (bytes <= largeFileBytes) continue;
-    const advice = name.startsWith('metrics/')
-      ? 'Measure fewer series, or less often.'
-      : 'A report is no place for long lists.';
+    const advice = adviceFor(name);
     const finding = `${name} would have ${formatCount(bytes)} bytes; the limit is ${formatCount(mostFileBytes)}`;
     if (bytes > mostFileBytes) throw new OpsError('REPORT_SIZE', finding, { hint: advice });
     warnings.push(`${finding}, and from ${formatCount(largeFileBytes)} on GitHub does not show it. ${advice}`);
@@ -43,4 +41,10 @@ export function guardSizes(
     warnings.push(`${finding}. ${advice}`);
   }
   return warnings;
+}
+
+function adviceFor(name: string): string {
+  if (name.startsWith('metrics/')) return 'Measure fewer series, or less often.';
+  if (name === 'alerts.json') return 'Too much waits to be said: mend what breaches, or silence it (alerts.silences).';
+  return 'A report is no place for long lists.';
 }

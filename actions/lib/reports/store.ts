@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { OpsError } from '../errors/index.ts';
 import { changedFiles, keptPath, type Shelf } from './changes.ts';
+import { replaceFile } from './replace-file.ts';
 import type { Report } from './report.ts';
 
 /** Where reports are kept: the working tree, or a branch on GitHub. */
@@ -55,14 +55,6 @@ async function orUndefined<T>(reading: Promise<T>): Promise<T | undefined> {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
-}
-
-/** A reader never sees half a file: temp name first, then rename. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  await writeFile(temporary, text);
-  await rename(temporary, path);
 }
 
 const lockPollMs = 20;

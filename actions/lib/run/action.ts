@@ -178,7 +178,7 @@ function summaryOf(
 }
 
 // The runner refuses a summary above 1 MiB whole, it does not cut it.
-const maxSummaryBytes = 900 * 1024;
+const maxSummaryBytes = 900_000;
 
 async function writeSummary(markdown: string, env: Environment): Promise<void> {
   if (!env.GITHUB_STEP_SUMMARY) return;
