@@ -5,6 +5,7 @@ import { ageDecryptStream } from '../../age/index.ts';
 import { OpsError } from '../../errors/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { Part } from '../sets/manifest.ts';
+import { collectLessOften } from './collections.ts';
 
 export interface ReadOptions {
   identities: readonly string[];
@@ -21,6 +22,7 @@ export interface ReadOptions {
  */
 export async function* readPart(storage: Storage, part: Part, options: ReadOptions): AsyncGenerator<Buffer> {
   if (part.isEncrypted && options.identities.length === 0) throw identityMissing();
+  collectLessOften();
   const plain = new Tally();
   try {
     const source = await storage.get(part.key, { signal: options.signal });

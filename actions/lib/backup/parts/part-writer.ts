@@ -5,6 +5,7 @@ import { type AgeEncryptor, createAgeEncryptor } from '../../age/index.ts';
 import { toOpsError } from '../../errors/index.ts';
 import type { Storage } from '../../storage/index.ts';
 import type { Part } from '../sets/manifest.ts';
+import { collectLessOften } from './collections.ts';
 
 /**
  * One part on its way out: plain bytes → SHA-256 → zstd (one frame, with checksum) → age → SHA-256 → every destination.
@@ -43,6 +44,7 @@ const fastestWindowLog = 18;
 
 /** @throws OpsError the failure of the last destination, when none is left */
 export async function openPart(options: PartOptions): Promise<PartWriter> {
+  collectLessOften();
   const encryptor = options.recipients.length > 0 ? await createAgeEncryptor(options.recipients) : undefined;
   return new StreamingPart(options, encryptor);
 }
