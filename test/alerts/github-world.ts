@@ -3,6 +3,7 @@ import { alertPolicy } from '../../actions/lib/alerts/policy.ts';
 import { configSchema } from '../../actions/lib/config/schema.ts';
 import { createGitHub, type GitHub } from '../../actions/lib/github/index.ts';
 import { type Log, silentLog } from '../../actions/lib/log/index.ts';
+import { inGitHubsWords } from '../services/github-emulator.ts';
 import { type GitHubProxy, startGitHubProxy } from '../services/github-proxy.ts';
 import type { AlertsInput } from './model.ts';
 
@@ -54,7 +55,7 @@ export async function openGitHubWorld(): Promise<GitHubWorld> {
       },
     },
   });
-  const proxy = await startGitHubProxy(emulator.url);
+  const proxy = await startGitHubProxy(inGitHubsWords(emulator.url));
   const lines: string[] = [];
   const log: Log = {
     ...silentLog,
@@ -70,7 +71,8 @@ export async function openGitHubWorld(): Promise<GitHubWorld> {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
-    return (await answer.json()) as T;
+    // What was removed is answered with nothing.
+    return (answer.status === 204 ? undefined : await answer.json()) as T;
   };
 
   return {

@@ -122,12 +122,36 @@ describe('the label of a change on the issue of the advice', () => {
     expect(await built()).toEqual([false, false]);
   });
 
+  test('by somebody who maintains the repository: applied as well', async () => {
+    await world.ask('PUT', '/collaborators/ben', { permission: 'maintain' }, ownerToken);
+    await put(label, otherToken);
+    expect((await act({ dryRun: true })).data).toMatchObject({ chosenBy: 'ben', changes: [{ status: 'planned' }] });
+  });
+
   test('that is taken away before its turn is no choice any more', async () => {
     await put();
     await takeAway();
     expect(await failureOf(act())).toMatchObject({ code: 'APPLY_WITHDRAWN', exitCode: 2 });
     expect(await built()).toEqual([false, false]);
     expect(writes()).toEqual([]);
+  });
+
+  test('that came back by the renaming of another one was put there by nobody', async () => {
+    await put();
+    await takeAway();
+    await put('later', otherToken);
+    await world.ask('DELETE', `/labels/${encodeURIComponent(label)}`, undefined, ownerToken);
+    await world.ask('PATCH', '/labels/later', { new_name: label }, ownerToken);
+    expect(await labelsNow()).toContain(label);
+    expect(await failureOf(act())).toMatchObject({ code: 'APPLY_WITHDRAWN', exitCode: 2 });
+    expect(await built()).toEqual([false, false]);
+  });
+
+  test('that is taken away while it is looked at is no choice any more', async () => {
+    await put();
+    world.proxy.before('GET *events', async () => void (await takeAway()));
+    expect(await failureOf(act())).toMatchObject({ code: 'APPLY_WITHDRAWN' });
+    expect(await built()).toEqual([false, false]);
   });
 
   test('on an issue that was closed is no choice any more', async () => {
