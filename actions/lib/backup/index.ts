@@ -1,7 +1,6 @@
 export {
   type ArchiveBatch,
   type ArchivedRows,
-  type ArchivedRun,
   type ArchiveManifest,
   type ArchiveTarget,
   archiveFolder,

@@ -7,6 +7,6 @@ export {
   openArchiveBatch,
 } from './batch.ts';
 export { archiveFolder } from './keys.ts';
-export { type ArchivedRun, planArchivePrune, pruneArchives } from './prune.ts';
+export { planArchivePrune, pruneArchives } from './prune.ts';
 export { writeArchiveDoc } from './restore-doc.ts';
 export { type ArchivedRows, writeArchivedRows } from './rows.ts';

@@ -30,7 +30,7 @@ export interface ApplyInput {
   chosenBy?: string | undefined;
 }
 
-export const applyDataSchema = z.strictObject({
+const applyDataSchema = z.strictObject({
   isDryRun: z.boolean(),
   database: z.string(),
   /** The report that offered what was chosen; null when none was needed. */
