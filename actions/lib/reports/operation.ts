@@ -18,6 +18,11 @@ export interface Operation<Input, Data> {
   summary(report: Report<Data>): string;
   /** What is said of files of the repository, where they are; in Actions these stand beside the file. */
   annotations?(report: Report<Data>): Annotation[];
+  /**
+   * Tells others what came of it, such as below an issue: when the report is stored, and not for a dry run. Wrong usage is
+   * stored nowhere and told all the same. It does not throw: what cannot be told is a warning in the log.
+   */
+  announce?(report: Report<Data>, input: Input, context: OpsContext): Promise<void>;
 }
 
 export interface Annotation {

@@ -38,7 +38,7 @@ export interface Finished<Data> {
 }
 
 /**
- * One run of one operation: do, report, store. A failure of the work is a report too, with status critical; wrong usage
+ * One run of one operation: do, report, store, announce. A failure of the work is a report too, with status critical; wrong usage
  * (exit 2) is not stored, since nothing ran.
  */
 export async function runOperation<Input, Data>(
@@ -96,6 +96,7 @@ export async function runOperation<Input, Data>(
   }
   // Only what is recorded is announced; what cannot be announced now is by the next run.
   if (isStored) await frame.announce?.(report);
+  if (outcome?.isDryRun !== true) await operation.announce?.(report, input, context);
   return { report, reportPath, error, exitCode: exitCodeOf(report, error) };
 }
 

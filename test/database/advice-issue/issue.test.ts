@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { adviceMarker, choiceLabel } from '../../../actions/lib/database/advice-issue/index.ts';
-import type { AdviseData } from '../../../actions/lib/database/offer/index.ts';
-import { publishAdvice } from '../../../actions/lib/database/offer/issue.ts';
+import { type AdviseData, adviseOperation } from '../../../actions/lib/database/index.ts';
+import { silentLog } from '../../../actions/lib/log/index.ts';
 import { libraryContext } from '../../../actions/lib/reports/index.ts';
 import { botToken, type GitHubWorld, type Issue, openGitHubWorld } from '../../alerts/github-world.ts';
 import { column, create } from '../apply/stage.ts';
-import { adviceOf } from './fixture.ts';
+import { adviceOf, adviceReport } from './fixture.ts';
 
 const byCustomer = create(column('orders', 'customer_id'));
 const byStatus = create(column('orders', 'status', 'id'));
@@ -20,15 +20,18 @@ afterEach(() => {
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
 
-/** @returns the notes */
-const publish = (data: AdviseData) =>
-  publishAdvice(
-    data,
-    libraryContext({
-      cwd: '/nowhere',
-      env: { GITHUB_TOKEN: botToken, GITHUB_REPOSITORY: 'acme/ops', GITHUB_API_URL: world.proxy.url },
-    }),
-  );
+/** What follows the record of an advice. @returns the warnings */
+async function publish(data: AdviseData, issue = true): Promise<string[]> {
+  const warnings: string[] = [];
+  const context = libraryContext({
+    cwd: '/nowhere',
+    log: { ...silentLog, warn: message => warnings.push(message) },
+    env: { GITHUB_TOKEN: botToken, GITHUB_REPOSITORY: 'acme/ops', GITHUB_API_URL: world.proxy.url },
+  });
+  const input = { on: undefined, set: 'latest', source: undefined, budgetBytes: undefined, issue };
+  await adviseOperation.announce!(adviceReport(data), input, context);
+  return warnings;
+}
 const labels = async () =>
   (await world.ask<{ name: string; description: string }[]>('GET', '/labels?per_page=100')).filter(({ name }) =>
     name.startsWith('apply-index:'),
@@ -85,6 +88,12 @@ test('it is closed when nothing is offered any more, and opened again when somet
   expect(await world.issues()).toMatchObject([{ number: 1, state: 'open' }]);
 });
 
+test('nothing is written for an advice without an issue, and for one that failed', async () => {
+  expect(await publish(adviceOf([byCustomer]), false)).toEqual([]);
+  expect(await publish(null as unknown as AdviseData)).toEqual([]);
+  expect(await world.issues()).toEqual([]);
+});
+
 test('each database has an issue and labels of its own', async () => {
   await publish(adviceOf([byCustomer]));
   await publish(adviceOf([byStatus], { database: 'shop_eu' }));
@@ -111,7 +120,7 @@ test('an issue and a label of a person are never touched, whatever they say', as
   );
 });
 
-test('what GitHub refuses is a note with the way on, and the advice is made all the same', async () => {
+test('what GitHub refuses is a warning with the way on, and the advice is made all the same', async () => {
   world.proxy.fail('POST *issues', {
     kind: 'status',
     status: 403,

@@ -4,9 +4,10 @@ import type { OfferedChange } from '../../../actions/lib/database/apply/index.ts
 import { applyLabelledOperation, type LabelledInput } from '../../../actions/lib/database/index.ts';
 import { indexName } from '../../../actions/lib/database/indexes/index.ts';
 import { issueBody } from '../../../actions/lib/database/offer/index.ts';
+import { OpsError } from '../../../actions/lib/errors/index.ts';
 import { silentLog } from '../../../actions/lib/log/index.ts';
 import type { PostgresTarget } from '../../../actions/lib/postgres/index.ts';
-import { libraryContext } from '../../../actions/lib/reports/index.ts';
+import { type Frame, runOperation } from '../../../actions/lib/run/operation.ts';
 import {
   botToken,
   type GitHubWorld,
@@ -16,6 +17,7 @@ import {
   personToken,
 } from '../../alerts/github-world.ts';
 import { failureOf } from '../../backup/harness.ts';
+import { frameOf } from '../../run/frame.ts';
 import { adviceOf, adviceReport } from '../advice-issue/fixture.ts';
 import { ApplyStage, column, create, orders } from '../apply/stage.ts';
 
@@ -44,6 +46,7 @@ beforeEach(async () => {
   number = await advise([byCustomer, byStatus]);
 });
 afterEach(() => {
+  warnings.length = 0;
   expect(world.proxy.violations).toEqual([]);
   world.reset();
 });
@@ -63,9 +66,9 @@ const takeAway = (name = label, token = personToken) =>
   world.ask('DELETE', `/issues/${number}/labels/${encodeURIComponent(name)}`, undefined, token);
 
 const warnings: string[] = [];
-function act(input: Partial<LabelledInput> = {}) {
-  const context = libraryContext({
-    cwd: '/nowhere',
+/** As an action does it, with the error as an exception. */
+async function act(input: Partial<LabelledInput> = {}, more: Partial<Frame> = {}) {
+  const frame = frameOf({
     log: { ...silentLog, warn: message => warnings.push(message) },
     env: {
       DATABASE_URL: shop.url,
@@ -74,7 +77,10 @@ function act(input: Partial<LabelledInput> = {}) {
       GITHUB_API_URL: world.proxy.url,
     },
   });
-  return applyLabelledOperation.execute({ issue: number, label, dryRun: false, ...input }, context);
+  const given = { issue: number, label, dryRun: false, ...input };
+  const { report, error } = await runOperation(applyLabelledOperation, given, { ...frame, ...more });
+  if (error) throw error;
+  return { data: report.data!, checks: report.checks };
 }
 
 const built = async () =>
@@ -211,5 +217,15 @@ describe('the label of a change on the issue of the advice', () => {
     expect((await act()).data.changes).toMatchObject([{ status: 'done' }]);
     expect(await built()).toEqual([true, false]);
     expect(warnings).toEqual([expect.stringMatching(/^Issue \d+ was not answered: /)]);
+  });
+
+  test('is answered when the report is stored, and not before: what is not on record is not said to be done', async () => {
+    await put();
+    const full = new OpsError('REPORT_STORE', 'the disk is full');
+    const store = { save: () => Promise.reject(full) };
+    expect(await failureOf(act({}, { store }))).toBe(full);
+    expect(await built()).toEqual([true, false]);
+    expect(writes()).toEqual([]);
+    expect(await labelsNow()).toContain(label);
   });
 });

@@ -1,5 +1,3 @@
-import type { OpsContext } from '../../context/index.ts';
-import { toOpsError } from '../../errors/index.ts';
 import { type GitHub, GitHubError } from '../../github/index.ts';
 import { codeSpan } from '../../markdown/index.ts';
 import type { Report } from '../../reports/index.ts';
@@ -9,24 +7,19 @@ import { type ApplyData, applySummary } from '../apply/index.ts';
 const mostCharacters = 60_000;
 
 /**
- * Says below the issue what came of the choice, and takes the label away: set again, it is a choice again. It fails
- * nobody's run: what was done is done, and is in the report.
+ * Says below the issue what came of the choice, and takes the label away: set again, it is a choice again.
+ * @throws GitHubError
  */
 export async function answer(
   github: GitHub,
   { issue: number, label }: { issue: number; label: string },
   outcome: Pick<Report<ApplyData>, 'data' | 'checks' | 'error'> & { person: string },
-  { log, signal, reportId }: OpsContext,
+  reportId: string,
 ): Promise<void> {
   const lead = `${codeSpan(label)}, chosen by ${codeSpan(outcome.person)}; report ${codeSpan(reportId)}`;
   const body = `${lead}\n\n${applySummary(outcome)}`.slice(0, mostCharacters).toWellFormed();
-  try {
-    await removeLabel(github, number, label);
-    await github.request('POST /repos/{owner}/{repo}/issues/{number}/comments', { number, body });
-  } catch (thrown) {
-    signal.throwIfAborted();
-    log.warn(`Issue ${number} was not answered: ${toOpsError(thrown).message}`);
-  }
+  await removeLabel(github, number, label);
+  await github.request('POST /repos/{owner}/{repo}/issues/{number}/comments', { number, body });
 }
 
 async function removeLabel(github: GitHub, number: number, name: string): Promise<void> {

@@ -24,25 +24,23 @@ export interface LabelledInput {
  */
 export const applyLabelledOperation: Operation<LabelledInput, ApplyData> = {
   ...applyOperation,
-  async execute(input, context) {
-    const id = idIn(input.label);
-    const { database } = databaseTarget(context);
+  async execute({ issue, label, dryRun }, context) {
+    const id = idIn(label);
     const github = githubOf(context);
-    const person = await assertChosen(github, input, database, context);
+    const person = await whoChose(github, { issue, label }, context);
+    await assertMayWrite(github, person);
+    const chosen = { report: 'latest', ids: [id], reindex: [], mend: false, declared: false, dryRun, chosenBy: person };
+    return applyOperation.execute(chosen, context);
+  },
+  /** Whoever chose is answered, also when nothing came of it; an issue where nobody did is not written to. */
+  async announce(report, input, context) {
+    if (chosenBy(input.label) === undefined) return;
     try {
-      const ids = [id];
-      const { dryRun } = input;
-      await assertMayWrite(github, person);
-      const chosen = { report: 'latest', ids, reindex: [], mend: false, declared: false, dryRun, chosenBy: person };
-      const outcome = await applyOperation.execute(chosen, context);
-      if (!dryRun) await answer(github, input, { person, ...outcome, error: null }, context);
-      return outcome;
+      const github = githubOf(context);
+      const person = report.data?.chosenBy ?? (await whoChose(github, input, context));
+      await answer(github, input, { ...report, person }, report.id);
     } catch (thrown) {
-      context.signal.throwIfAborted();
-      const { code, message, hint } = toOpsError(thrown);
-      const error = { code, message, ...(hint && { hint }) };
-      if (!input.dryRun) await answer(github, input, { person, data: null, checks: [], error }, context);
-      throw thrown;
+      context.log.warn(`Issue ${input.issue} was not answered: ${toOpsError(thrown).message}`);
     }
   },
 };
@@ -61,15 +59,15 @@ function githubOf({ secrets, log, signal }: OpsContext): GitHub {
   return createGitHub({ token, repository, apiUrl, log, signal });
 }
 
-/** @returns the login of who put the label there last */
-async function assertChosen(
+/** The login of who put the label there last. @throws OpsError `APPLY_NOT_OUR_ISSUE`, `APPLY_WITHDRAWN`; GitHubError */
+async function whoChose(
   github: GitHub,
-  { issue: number, label }: LabelledInput,
-  database: string,
-  { config }: OpsContext,
+  { issue: number, label }: Pick<LabelledInput, 'issue' | 'label'>,
+  context: OpsContext,
 ): Promise<string> {
+  const { database } = databaseTarget(context);
   const { data } = await github.request('GET /repos/{owner}/{repo}/issues/{number}', { number });
-  const issue = readAdviceIssue(data, database, config.alerts.authors);
+  const issue = readAdviceIssue(data, database, context.config.alerts.authors);
   if (!issue) {
     throw new OpsError('APPLY_NOT_OUR_ISSUE', `Issue ${number} is not the advice for the database ${database}`, {
       hint: 'Only the issue that the advice itself wrote is heard: put the label there, or choose with --index.',

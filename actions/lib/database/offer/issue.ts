@@ -11,25 +11,26 @@ const mostCharacters = 60_000;
 
 /**
  * The evidence as one issue for each database, brought up to date in place: opened when something is offered, closed when
- * nothing is any more, and none that a person wrote is touched. What fails here is a note: the advice itself is made.
+ * nothing is any more, and none that a person wrote is touched. What fails here is a warning: the advice is on record, and
+ * the next one writes the issue anew.
  */
-export async function publishAdvice(data: AdviseData, context: OpsContext): Promise<string[]> {
-  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = context.secrets;
-  if (!token || !repository) return ['No issue was written: GITHUB_TOKEN or GITHUB_REPOSITORY is not set'];
-  const { log, signal } = context;
+export async function publishAdvice(data: AdviseData, { config, secrets, log, signal }: OpsContext): Promise<void> {
+  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = secrets;
+  if (!token || !repository) {
+    log.warn('No issue was written: GITHUB_TOKEN or GITHUB_REPOSITORY is not set');
+    return;
+  }
   const github = createGitHub({ token, repository, ...(apiUrl && { apiUrl }), log, signal });
   try {
-    await writeAdvice(data, github, context.config.alerts.authors);
-    return [];
+    await writeAdvice(data, github, config.alerts.authors);
   } catch (thrown) {
-    signal.throwIfAborted();
     const { message, hint } = toOpsError(thrown);
-    return [`The issue with the evidence was not written: ${message}${hint ? `. ${hint}` : ''}`];
+    log.warn(`The issue with the evidence was not written: ${message}${hint ? `. ${hint}` : ''}`);
   }
 }
 
 /** @throws GitHubError */
-export async function writeAdvice(data: AdviseData, github: GitHub, authors: readonly string[]): Promise<void> {
+async function writeAdvice(data: AdviseData, github: GitHub, authors: readonly string[]): Promise<void> {
   const found = await findAdviceIssue(github, data.database, authors);
   const isOffering = data.changes.length > 0;
   if (!found && !isOffering) return;

@@ -50,12 +50,13 @@ export function createAdviseOperation(readWorkload: WorkloadReader): Operation<A
       const search = await searchIndexes(target, facts, input, context);
       const ground = await proveOn(context, session, facts, search, input);
       const data = adviseData({ session, ...facts, ...search, ...ground });
-      const checks = driftCheck(facts.drift, facts.declared.length, session.database);
-      if (input.issue) data.notes.push(...(await publishAdvice(data, context)));
-      return { data, checks };
+      return { data, checks: driftCheck(facts.drift, facts.declared.length, session.database) };
     },
     lines,
     summary,
+    async announce({ data }, input, context) {
+      if (data && input.issue) await publishAdvice(data, context);
+    },
   };
 }
 
