@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { databaseInputs } from '../../actions/lib/run/inputs.ts';
 import { evaluateCondition, evaluateText } from '../../actions/lib/watchdog/expression.ts';
 import { type GitHubParser, loadParser } from './parser.ts';
 import { breaches } from './rules.ts';
@@ -140,8 +141,33 @@ describe('the workflow of the database', () => {
     expect(given).toEqual([
       ['analyze', undefined],
       ['connections', undefined],
-      [expression('inputs.mode'), true],
+      [expression('inputs.mode'), expression("inputs.mode == 'cleanup' || inputs.mode == 'maintain'")],
     ]);
+  });
+
+  // All that was filled in for another button as well.
+  const form = { indexes: 'create-938b48244ba6', declared: true, 'dry-run': true };
+  const label = { 'github.event.issue.number': 4, 'github.event.label.name': 'apply-index:create-938b48244ba6' };
+  test.each<[string, string, Record<string, unknown>, Record<string, unknown>]>([
+    ['analyze', 'look', form, { 'dry-run': false }],
+    ['connections', 'look', form, { 'dry-run': false }],
+    ['cleanup', 'look', form, { 'dry-run': true }],
+    ['maintain', 'look', { ...form, 'dry-run': false }, { 'dry-run': true }],
+    ['apply', 'change', form, { indexes: [form.indexes], declared: true, mend: false, 'dry-run': true }],
+    ['mend', 'change', form, { mode: 'apply', indexes: [], declared: false, mend: true, 'dry-run': true }],
+    ['cleanup', 'change', { ...form, 'dry-run': false }, { indexes: [], declared: false, 'dry-run': false }],
+    ['maintain', 'change', { ...form, 'dry-run': false }, { indexes: [], declared: false, 'dry-run': false }],
+    ['(a label)', 'change', label, { mode: 'apply', issue: 4, indexes: [], mend: false, 'dry-run': false }],
+  ])('gives the action what it takes: the button %s in the job %s', (mode, job, given, expected) => {
+    const step = workflow.jobs[job].steps.findLast((each: { uses?: string }) => each.uses === './actions/database');
+    const known: Record<string, unknown> = { 'github.triggering_actor': 'anna', 'inputs.mode': mode, ...given };
+    if (mode.startsWith('(')) delete known['inputs.mode'];
+    const value = (name: string) => (known[name] ?? known[name.replace(/^inputs\./, '')] ?? null) as null;
+    const texts = Object.keys(databaseInputs.shape).map(name => {
+      const evaluated = evaluateText(String(step.with[name] ?? ''), value);
+      return [name, String(evaluated ?? '')];
+    });
+    expect(databaseInputs.parse(Object.fromEntries(texts))).toMatchObject(expected);
   });
 });
 

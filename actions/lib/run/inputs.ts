@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as core from '@actions/core';
 import { z } from 'zod';
 import { byteSize, nearest } from '../config/index.ts';
@@ -30,6 +31,34 @@ const listBy = (separator: RegExp) =>
 const list = listBy(/[,\n]/);
 /** One a line: a glob may hold commas. */
 const lines = listBy(/\n/);
+
+type Refinement = (inputs: Readonly<Record<string, unknown>>, context: Pick<z.core.$RefinementCtx, 'addIssue'>) => void;
+
+/** Whether an input says something: it is not what an empty one comes to. */
+const isGiven = (schema: z.ZodObject, inputs: Readonly<Record<string, unknown>>, name: string) =>
+  !isDeepStrictEqual(inputs[name], z.parse(schema.shape[name]!, ''));
+
+/**
+ * Refuses what is given outside of the modes that it belongs to: without its mode an input would be passed over without a
+ * word. @param modes of each input that not every mode has
+ */
+function inItsMode(schema: z.ZodObject, modes: Readonly<Record<string, readonly string[]>>): Refinement {
+  return (inputs, { addIssue }) => {
+    for (const [name, of] of Object.entries(modes)) {
+      if (isGiven(schema, inputs, name) && !of.includes(String(inputs.mode)))
+        addIssue({ code: 'custom', path: [name], message: `that is for mode: ${of.join(' and ')}` });
+    }
+  };
+}
+
+/** Refuses every one of `names` beside `sole`, which says all that is to be done. */
+function alone(schema: z.ZodObject, sole: string, names: readonly string[], why: string): Refinement {
+  return (inputs, { addIssue }) => {
+    if (!isGiven(schema, inputs, sole)) return;
+    for (const name of names)
+      if (isGiven(schema, inputs, name)) addIssue({ code: 'custom', path: [name], message: why });
+  };
+}
 
 export const backupInputs = z.strictObject({
   config: text,
@@ -90,7 +119,7 @@ export const cdnInputs = z.strictObject({
   'fail-on-breach': flag(true),
 });
 
-export const databaseInputs = z.strictObject({
+const everyDatabaseInput = z.strictObject({
   config: text,
   mode: z.preprocess(
     value => (value === '' ? 'analyze' : value),
@@ -117,51 +146,87 @@ export const databaseInputs = z.strictObject({
   'fail-on-breach': flag(true),
 });
 
-/** Without its mode an input would be passed over without a word. */
-const assetsModes: Readonly<Record<string, readonly string[]>> = {
-  files: ['check', 'optimize'],
-  fix: ['check'],
-  'pull-request': ['optimize'],
-  'in-place': ['optimize'],
-  out: ['optimize'],
-  manifest: ['optimize'],
-  shard: ['check', 'optimize'],
-  bundle: ['check', 'optimize'],
-  bundles: ['optimize'],
-};
-
-export const assetsInputs = z
-  .strictObject({
-    config: text,
-    mode: z.preprocess(value => (value === '' ? 'check' : value), z.enum(['check', 'optimize', 'comment'])),
-    files: lines,
-    fix: choice(['commit', 'patch']),
-    comment: flag(true),
-    name: z
-      .string()
-      .regex(/^[\w-]{0,40}$/, 'must be letters, digits, - and _, at most 40')
-      .transform(value => value || undefined),
-    'pull-request': flag(false),
-    'in-place': flag(false),
-    out: text,
-    manifest: text,
-    shard: text,
-    bundle: text,
-    bundles: lines,
-    artifact: z.string().transform(value => value || 'assets-review'),
-    'fail-on-breach': flag(true),
-  })
-  .superRefine((inputs, { addIssue }) => {
-    const isGiven = (value: unknown) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
-    for (const [name, modes] of Object.entries(assetsModes)) {
-      if (isGiven(inputs[name as keyof typeof inputs]) && !modes.includes(inputs.mode))
-        addIssue({ code: 'custom', path: [name], message: `that is for mode: ${modes.join(' and ')}` });
-    }
-    for (const name of ['in-place', 'out', 'manifest'] as const) {
-      if (inputs['pull-request'] && isGiven(inputs[name]))
-        addIssue({ code: 'custom', path: [name], message: 'with pull-request: true nothing is written here' });
-    }
+/** `chosen-by` is for all: whoever pressed the button pressed it, whatever came of it. */
+export const databaseInputs = everyDatabaseInput
+  .superRefine(
+    inItsMode(everyDatabaseInput, {
+      set: ['advise'],
+      source: ['advise'],
+      budget: ['advise'],
+      'write-issue': ['advise'],
+      indexes: ['apply'],
+      reindex: ['apply'],
+      declared: ['apply'],
+      mend: ['apply'],
+      issue: ['apply'],
+      label: ['apply'],
+      'dry-run': ['apply', 'cleanup', 'maintain'],
+    }),
+  )
+  .superRefine(
+    alone(
+      everyDatabaseInput,
+      'issue',
+      ['indexes', 'reindex', 'declared', 'mend'],
+      "with 'issue' the label on it says what is applied, and nothing else does",
+    ),
+  )
+  .superRefine(
+    alone(
+      everyDatabaseInput,
+      'mend',
+      ['indexes', 'reindex', 'declared'],
+      'with mend: true nothing is applied that was not begun before',
+    ),
+  )
+  .refine(({ issue, label }) => label === undefined || issue !== undefined, {
+    path: ['label'],
+    message: "it is the label on an issue: 'issue' is its number",
   });
+
+const everyAssetsInput = z.strictObject({
+  config: text,
+  mode: z.preprocess(value => (value === '' ? 'check' : value), z.enum(['check', 'optimize', 'comment'])),
+  files: lines,
+  fix: choice(['commit', 'patch']),
+  comment: flag(true),
+  name: z
+    .string()
+    .regex(/^[\w-]{0,40}$/, 'must be letters, digits, - and _, at most 40')
+    .transform(value => value || undefined),
+  'pull-request': flag(false),
+  'in-place': flag(false),
+  out: text,
+  manifest: text,
+  shard: text,
+  bundle: text,
+  bundles: lines,
+  artifact: z.string().transform(value => value || 'assets-review'),
+  'fail-on-breach': flag(true),
+});
+
+export const assetsInputs = everyAssetsInput
+  .superRefine(
+    inItsMode(everyAssetsInput, {
+      files: ['check', 'optimize'],
+      fix: ['check'],
+      'pull-request': ['optimize'],
+      'in-place': ['optimize'],
+      out: ['optimize'],
+      manifest: ['optimize'],
+      shard: ['check', 'optimize'],
+      bundle: ['check', 'optimize'],
+      bundles: ['optimize'],
+    }),
+  )
+  .superRefine(
+    alone(
+      everyAssetsInput,
+      'pull-request',
+      ['in-place', 'out', 'manifest'],
+      'with pull-request: true nothing is written here',
+    ),
+  );
 
 export type InputSchema = z.ZodObject<{ config: typeof text }>;
 

@@ -77,6 +77,13 @@ describe('ops database apply', () => {
     const path = advise([change]);
     expectRefused(await stage.ops('database apply', env), 2, 'USAGE', 'Nothing was chosen', '--index');
     expectRefused(
+      await stage.ops(`database apply --mend --index ${change.id}`, env),
+      2,
+      'USAGE',
+      'Changes were chosen, and only mending as well',
+      'Leave out either --mend or',
+    );
+    expectRefused(
       await stage.ops(`database apply --index ${change.id.slice(0, -1)}x`, env),
       2,
       'APPLY_UNKNOWN_ID',

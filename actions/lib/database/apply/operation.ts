@@ -55,8 +55,8 @@ export const applyOperation: Operation<ApplyInput, ApplyData> = {
   kind: 'database.apply',
   dataSchema: applyDataSchema,
   async execute(input, context) {
+    assertOneChoice(input);
     const target = databaseTarget(context);
-    if (input.ids.length === 0 && input.reindex.length === 0 && !input.mend && !input.declared) throw nothingChosen();
     const advice = input.ids.length > 0 ? await readAdvice(input.report, context) : undefined;
     const changes = [
       ...(advice ? choose(advice, input.ids) : []),
@@ -121,8 +121,17 @@ function reindexOf(text: string): OfferedChange {
   return { kind: 'reindex', id: changeId({ kind: 'reindex', index }), index, sql: ['REINDEX'], rollback: [] };
 }
 
-function nothingChosen(): OpsError {
-  return new OpsError('USAGE', 'Nothing was chosen', {
+/** @throws OpsError `USAGE` (exit 2) */
+function assertOneChoice({ ids, reindex, declared, mend }: ApplyInput): void {
+  const isChosen = ids.length > 0 || reindex.length > 0 || declared;
+  if (isChosen !== mend) return;
+  if (mend) {
+    throw new OpsError('USAGE', 'Changes were chosen, and only mending as well', {
+      hint: 'Leave out either --mend or the changes: whatever is applied, what an earlier run left is put right before it.',
+      exit: 'usage',
+    });
+  }
+  throw new OpsError('USAGE', 'Nothing was chosen', {
     hint: 'Choose changes of the latest advice by their ids with --index create-…,drop-… (see them with: ops database advise), or what database.indexes declares with --declared.',
     exit: 'usage',
   });
