@@ -16,10 +16,11 @@ export function openDestinations(context: Pick<OpsContext, 'config' | 'secrets' 
       exit: 'usage',
     });
   }
-  return destinations.map(destination => open(destination, context));
+  return destinations.map(destination => openDestination(destination, context));
 }
 
-function open(destination: DestinationConfig, context: Pick<OpsContext, 'secrets' | 'cwd'>): Storage {
+/** @throws OpsError `CONFIG_MISSING_VALUE` (exit 2) when a secret for it is missing */
+export function openDestination(destination: DestinationConfig, context: Pick<OpsContext, 'secrets' | 'cwd'>): Storage {
   const { secrets, cwd } = context;
   switch (destination.kind) {
     case 'local':
@@ -48,6 +49,18 @@ function open(destination: DestinationConfig, context: Pick<OpsContext, 'secrets
     case 'ftp':
       if (!secrets.ftpUrl) throw missing('BACKUP_FTP_URL', 'the FTP destination');
       return openStorage({ kind: 'ftp', url: secrets.ftpUrl });
+  }
+}
+
+/** Of one that could not be opened; another has the name that its storage gives it. */
+export function destinationName(destination: DestinationConfig): string {
+  switch (destination.kind) {
+    case 'local':
+      return `local:${destination.path}`;
+    case 's3':
+      return `s3:${destination.bucket}`;
+    case 'ftp':
+      return 'ftp';
   }
 }
 

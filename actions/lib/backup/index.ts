@@ -2,6 +2,7 @@ export {
   type ArchiveBatch,
   type ArchivedRows,
   type ArchiveManifest,
+  type ArchiveOwner,
   type ArchiveTarget,
   archiveFolder,
   archiveManifestSchema,
@@ -12,7 +13,7 @@ export {
   writeArchivedRows,
 } from './archives/index.ts';
 export { sourceDatabase } from './backup-database.ts';
-export { openDestinations } from './destinations.ts';
+export { destinationName, openDestination, openDestinations } from './destinations.ts';
 export {
   type BackupData,
   type BackupInput,

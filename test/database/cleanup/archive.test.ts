@@ -1,15 +1,20 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { cp, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { planArchivePrune } from '../../../actions/lib/backup/archives/index.ts';
+import { planArchivePrune, pruneArchives } from '../../../actions/lib/backup/archives/index.ts';
 import { type ArchiveManifest, archiveManifestSchema } from '../../../actions/lib/backup/index.ts';
+import { pruneMessage } from '../../../actions/lib/database/cleanup/checks.ts';
+import { OpsError } from '../../../actions/lib/errors/index.ts';
 import type { PostgresTarget } from '../../../actions/lib/postgres/index.ts';
+import type { Check } from '../../../actions/lib/reports/index.ts';
+import type { Storage } from '../../../actions/lib/storage/index.ts';
 import { filesBelow, Stage, whenTrue } from '../../backup/failures/stage.ts';
 import { failureOf, openWorld, type World } from '../../backup/harness.ts';
-import { clean, events, old } from './stage.ts';
+import { type CleanupGiven, clean, events, old } from './stage.ts';
 
 const run = promisify(execFile);
 let world: World;
@@ -79,7 +84,7 @@ describe('rows are archived before they are deleted', () => {
       env: { BACKUP_LOCAL_PATH: undefined },
     });
     const byTable = Object.fromEntries(data.rules.map(rule => [rule.table, rule]));
-    expect(byTable['public.events']).toMatchObject({ status: 'failed', deletedRows: 0 });
+    expect(byTable['public.events']).toMatchObject({ status: 'failed', code: 'ARCHIVE_FAILED', deletedRows: 0 });
     expect(byTable['public.events']!.message).toContain(
       `could not be archived in local:${join(world.folder, 'blocked')}`,
     );
@@ -105,8 +110,8 @@ describe('rows are archived before they are deleted', () => {
 
 describe('archives that are older than they are kept', () => {
   /** Archived long ago, as far as anybody can tell. @returns the folder */
-  async function age(target: PostgresTarget, id: string): Promise<string> {
-    const { data } = await clean(world, target, [archived]);
+  async function age(target: PostgresTarget, id: string, config: CleanupGiven['config'] = {}): Promise<string> {
+    const { data } = await clean(world, target, [archived], { config });
     const folder = join(world.backups, 'archives', id);
     await rename(join(world.backups, data.archive!.folder), folder);
     await world.query(
@@ -116,24 +121,42 @@ describe('archives that are older than they are kept', () => {
     return folder;
   }
 
+  /** One archive under each of these names. */
+  async function aged(target: PostgresTarget, ids: string[]): Promise<string[]> {
+    const [first, ...others] = ids as [string, ...string[]];
+    const folder = await age(target, first);
+    for (const id of others) await cp(folder, join(folder, '..', id), { recursive: true });
+    return ids.map(id => join(folder, '..', id));
+  }
+
   test('go at the end of a run, those of this database alone, and nothing that is not ours', async () => {
     const [target, other] = [await database(events(100, 200)), await database(events(100, 200))];
     const gone = await age(target, '20200101T000000Z-0001');
     const foreign = await age(other, '20200101T000000Z-0002');
+    const namesake = await age(target, '20200101T000000Z-0004', { platform: 'the other shop' });
+    const unsaid = await age(target, '20200101T000000Z-0005');
+    await editManifests(unsaid, ({ platform: _, ...manifest }) => manifest);
     await writeFile(join(gone, 'notes.txt'), 'of a person');
     const before = filesBelow(world.backups);
 
     const planned = await clean(world, target, [archived], { cleanup: { keepArchives: '30d' }, dryRun: true });
     expect(planned.data.pruned).toMatchObject([{ destination: world.storage.name, runs: 1, problem: null }]);
+    const ofArchives = (checks: Check[]) => checks.find(check => check.id === 'database.cleanup.archives');
+    expect(ofArchives(planned.checks)?.message).toMatch(/^1 archive \(.*\) older than they are kept would be removed/);
+    expect(planned.checks.map(check => check.message)).toContain('Nothing was deleted, so there is nothing to vacuum');
     expect(filesBelow(world.backups)).toEqual(before);
 
     const { data, checks } = await clean(world, target, [archived], { cleanup: { keepArchives: '30d' } });
     expect(data.pruned).toEqual(planned.data.pruned);
     expect(data.pruned[0]!.bytes).toBeGreaterThan(0);
-    expect(checks.find(check => check.id === 'database.cleanup.archives')).toMatchObject({ status: 'ok', value: 1 });
+    expect(ofArchives(checks)).toMatchObject({
+      status: 'ok',
+      value: 1,
+      message: expect.stringContaining('were removed'),
+    });
     expect(data.archive).toMatchObject({ keptSeconds: 30 * 86_400 });
     expect(filesBelow(gone)).toEqual(['notes.txt']);
-    expect(filesBelow(foreign).length).toBeGreaterThan(2);
+    for (const kept of [foreign, namesake, unsaid]) expect(filesBelow(kept).length).toBeGreaterThan(2);
     // That of this run is young.
     expect(await manifestsIn(join(world.backups, data.archive!.folder))).toHaveLength(1);
   });
@@ -163,16 +186,100 @@ describe('archives that are older than they are kept', () => {
     expect(planArchivePrune(objects, new Date('2026-01-01'))).toEqual([
       {
         id,
-        bytes: 50,
-        keys: [
+        objects: [
           '000001.sql.zst.age',
           '000002.sql.zst',
           '000001.manifest.json',
           '000002.manifest.json',
           'RESTORE.md',
-        ].map(name => `archives/${id}/${name}`),
+        ].map(name => object(`${id}/${name}`)),
       },
     ]);
+  });
+
+  test('of which one is damaged, one vanishes and one was cut off: each of the others goes, and what stays is told', async () => {
+    const target = await database(events(100, 200));
+    const ids = ['1001', '1002', '1003', '1004', '1005'].map(end => `20200101T000000Z-${end}`);
+    const [damaged, vanished, begun, ended, whole] = (await aged(target, ids)) as Five;
+    await editManifests(damaged, () => undefined);
+    // What a run that was killed before its first manifest leaves, and a removal before its last file.
+    for (const name of filesBelow(begun)) if (name.endsWith('.manifest.json')) await rm(join(begun, name));
+    for (const name of filesBelow(ended)) if (name !== 'RESTORE.md') await rm(join(ended, name));
+    const owner = { platform: 'platform', database: target.database };
+    const vanishing: Storage = {
+      ...world.storage,
+      async get(key, options) {
+        if (key.includes('-1002/') && key.endsWith('.manifest.json'))
+          await rm(vanished, { recursive: true, force: true });
+        return world.storage.get(key, options);
+      },
+    };
+    const pruned = await pruneArchives(vanishing, owner, new Date('2020-01-02'), {
+      isDryRun: false,
+      signal: new AbortController().signal,
+    });
+    expect(pruned).toMatchObject({
+      runs: 3,
+      problems: [
+        expect.stringMatching(/^20200101T000000Z-1001: no manifest of it can be read, so it stays/),
+        expect.stringMatching(/^20200101T000000Z-1002: /),
+      ],
+    });
+    expect([begun, ended, whole].flatMap(filesBelow)).toEqual([]);
+    expect(filesBelow(damaged).length).toBeGreaterThan(2);
+    await rm(damaged, { recursive: true });
+  });
+
+  test('are counted as far as they went, and a removal that was cut off is finished by the next run', async () => {
+    const target = await database(events(100, 200));
+    const [first, second] = (await aged(target, ['20200101T000000Z-2001', '20200101T000000Z-2002'])) as [
+      string,
+      string,
+    ];
+    const bytesIn = (folder: string) =>
+      filesBelow(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+    const wanted = { before: new Date('2020-01-02'), owner: { platform: 'platform', database: target.database } };
+    const options = { isDryRun: false, signal: new AbortController().signal };
+    const all = bytesIn(first) + bytesIn(second);
+    const failing: Storage = {
+      ...world.storage,
+      async remove(key, given) {
+        if (key.includes('-2002/') && key.endsWith('RESTORE.md')) throw new OpsError('STORAGE_DENIED', 'not this one');
+        await world.storage.remove(key, given);
+      },
+    };
+    const pruned = await pruneArchives(failing, wanted.owner, wanted.before, options);
+    expect(filesBelow(second)).toEqual(['RESTORE.md']);
+    const left = bytesIn(second);
+    expect(pruned).toEqual({ runs: 1, bytes: all - left, problems: ['20200101T000000Z-2002: not this one'] });
+    expect(pruneMessage({ destination: 'd', runs: 1, bytes: 2e6, problem: 'not this one' }, false)).toMatch(
+      /^1 archive \(.*\) older than they are kept were removed from d; others stay: not this one$/,
+    );
+    const again = await pruneArchives(world.storage, wanted.owner, wanted.before, options);
+    expect(again).toEqual({ runs: 1, bytes: left, problems: [] });
+    expect(filesBelow(second)).toEqual([]);
+  });
+
+  test('in a destination that cannot be opened are told, when no rule archives; when one does, nothing is deleted', async () => {
+    const target = await database(events(100, 200));
+    const s3 = { kind: 's3' as const, bucket: 'old-rows', region: 'eu-central-1' };
+    const given: CleanupGiven = {
+      config: { backup: { destinations: [destination('open'), s3] } },
+      cleanup: { keepArchives: '30d' },
+      env: { BACKUP_LOCAL_PATH: undefined, BACKUP_S3_ACCESS_KEY_ID: 'half of two' },
+    };
+    expect(await failureOf(clean(world, target, [archived], given))).toMatchObject({
+      code: 'CONFIG_MISSING_VALUE',
+      message: expect.stringContaining('BACKUP_S3_SECRET_ACCESS_KEY is not set'),
+    });
+    expect(await world.query(target, 'select count(*)::int as n from events')).toEqual([{ n: 200 }]);
+    const { data, checks } = await clean(world, target, [old], given);
+    expect(data.rules[0]).toMatchObject({ status: 'done', deletedRows: 100 });
+    expect(data.pruned).toMatchObject([
+      { destination: 's3:old-rows', problem: expect.stringContaining('BACKUP_S3_SECRET_ACCESS_KEY is not set') },
+      { destination: expect.stringContaining('open'), problem: null },
+    ]);
+    expect(checks.find(check => check.target === 's3:old-rows')).toMatchObject({ status: 'warning', value: 0 });
   });
 
   test('that a destination does not give up are told, and the rules are followed all the same', async () => {
@@ -232,6 +339,17 @@ async function manifestsIn(folder: string): Promise<ArchiveManifest[]> {
   return Promise.all(
     names.map(async name => archiveManifestSchema.parse(JSON.parse(await readFile(join(folder, name), 'utf8')))),
   );
+}
+
+type Five = [string, string, string, string, string];
+
+/** @param edit undefined: half of the text is left */
+async function editManifests(folder: string, edit: (manifest: ArchiveManifest) => object | undefined): Promise<void> {
+  for (const name of filesBelow(folder).filter(each => each.endsWith('.manifest.json'))) {
+    const text = await readFile(join(folder, name), 'utf8');
+    const edited = edit(archiveManifestSchema.parse(JSON.parse(text)));
+    await writeFile(join(folder, name), edited ? JSON.stringify(edited) : text.slice(0, text.length / 2));
+  }
 }
 
 function sum(manifests: readonly ArchiveManifest[], table: string): number {

@@ -306,7 +306,11 @@ describe('what cannot be followed is refused before anything is deleted', () => 
       ['public.events', 'failed', 0],
       ['public.others', 'done', 10],
     ]);
-    expect(checks[0]).toMatchObject({ status: 'critical' });
+    expect(data.rules[0]).toMatchObject({
+      code: 'CLEANUP_KEPT',
+      message: expect.stringMatching(/^Of 500 rows of public\.events the server deleted 0, .* BEFORE DELETE trigger/),
+    });
+    expect(checks[0]).toMatchObject({ status: 'critical', message: expect.stringContaining('CLEANUP_KEPT: Of 500') });
     expect(await rowsOf(target, 'events')).toBe(5000);
   });
 });

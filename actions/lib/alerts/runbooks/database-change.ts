@@ -54,6 +54,7 @@ export const databaseChangeRunbooks: Runbooks = {
       'They are older than `database.cleanup.keepArchives` keeps them, and still there: rows that should be gone for good are not.',
     steps: [
       'Read the message: most often the credentials may write and not delete, which object lock does on purpose.',
+      'An archive without a manifest that can be read is known by its id alone: look at its folder, and remove it by hand.',
       'Remove them from elsewhere, below `archives/` of that destination, or leave `keepArchives` out to keep them for good.',
     ],
     commands: ['npm run ops -- database cleanup --dry-run'],

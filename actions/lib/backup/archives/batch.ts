@@ -7,6 +7,7 @@ import { type Destination, openPart, type PartWriter } from '../parts/part-write
 import type { Part } from '../sets/manifest.ts';
 import { readSmall } from '../sets/read-small.ts';
 import { archiveManifestKey, archivePartKey } from './keys.ts';
+import type { ArchiveOwner } from './owner.ts';
 
 /**
  * Rows that are about to be deleted, as one SQL script of its own: `zstd -d | psql` puts them back. Each batch is a part
@@ -24,6 +25,8 @@ export const archiveManifestSchema = z.strictObject({
   /** The run that deleted the rows, and the how manyth batch of it this is. */
   id: z.string(),
   batch: z.int().min(1),
+  /** Absent in what was archived before it was written: whose that is, is not known. */
+  platform: z.string().optional(),
   database: z.string(),
   serverVersion: z.string(),
   writtenAt: z.iso.datetime(),
@@ -50,6 +53,7 @@ export type ArchiveManifest = z.infer<typeof archiveManifestSchema>;
 /** Where the batches of one run go. Every destination must hold every one of them: it is the last copy of the rows. */
 export interface ArchiveTarget {
   id: string;
+  owner: ArchiveOwner;
   storages: readonly Storage[];
   recipients: readonly string[];
   compressionLevel: number;
@@ -62,7 +66,7 @@ export interface ArchiveBatch {
    * Ends the part, reads it back from every destination, and writes the manifest.
    * @throws OpsError `ARCHIVE_FAILED`: a destination does not hold it; nothing may be deleted
    */
-  finish(about: Pick<ArchiveManifest, 'database' | 'serverVersion' | 'rule' | 'tables'>): Promise<ArchiveManifest>;
+  finish(about: Pick<ArchiveManifest, 'serverVersion' | 'rule' | 'tables'>): Promise<ArchiveManifest>;
   /** The rows stay: takes away what was stored of them, as far as it can. */
   discard(reason: unknown): Promise<void>;
 }
@@ -94,6 +98,7 @@ export async function openArchiveBatch(target: ArchiveTarget, batch: number, now
         schema: archiveSchemaName,
         id: target.id,
         batch,
+        ...target.owner,
         writtenAt: now().toISOString(),
         ...about,
         part: { key, ...sizes, isEncrypted },

@@ -7,6 +7,7 @@ export {
   openArchiveBatch,
 } from './batch.ts';
 export { archiveFolder } from './keys.ts';
+export type { ArchiveOwner } from './owner.ts';
 export { planArchivePrune, pruneArchives } from './prune.ts';
 export { writeArchiveDoc } from './restore-doc.ts';
 export { type ArchivedRows, writeArchivedRows } from './rows.ts';

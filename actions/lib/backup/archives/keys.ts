@@ -2,7 +2,7 @@
  * Where archived rows lie in a destination. Retention of backup sets never looks below `archives/`; how long they stay is
  * for `database.cleanup.keepArchives` to say.
  *
- *     archives/<id>/RESTORE.md                     how to put rows back with stock tools
+ *     archives/<id>/RESTORE.md                     how to put rows back with stock tools, and whose they are: written first
  *     archives/<id>/000001.sql.zst[.age]           the rows of one batch, as a script
  *     archives/<id>/000001.manifest.json           written last, before the rows are deleted
  */

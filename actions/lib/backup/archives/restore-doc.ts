@@ -1,24 +1,19 @@
-import type { Storage } from '../../storage/index.ts';
-import { refuse } from './batch.ts';
+import { type ArchiveTarget, refuse } from './batch.ts';
 import { archiveDocKey } from './keys.ts';
+import { type ArchiveOwner, ownerLine } from './owner.ts';
 
 /**
- * Written before the first batch, so that whatever is found can be put back without this project.
+ * Written before the first batch, so that whatever is found can be put back without this project, and says whose it is.
  * @throws OpsError `ARCHIVE_FAILED`
  */
-export async function writeArchiveDoc(
-  storages: readonly Storage[],
-  id: string,
-  isEncrypted: boolean,
-  signal: AbortSignal,
-) {
-  const text = archiveDoc(id, isEncrypted);
+export async function writeArchiveDoc({ storages, id, owner, recipients, signal }: ArchiveTarget): Promise<void> {
+  const text = archiveDoc(id, owner, recipients.length > 0);
   for (const storage of storages) {
     await storage.put(archiveDocKey(id), Buffer.from(text), { signal }).catch(refuse(storage));
   }
 }
 
-function archiveDoc(id: string, isEncrypted: boolean): string {
+function archiveDoc(id: string, owner: ArchiveOwner, isEncrypted: boolean): string {
   const open = isEncrypted ? 'age -d -i identity.txt 000001.sql.zst.age | zstd -d' : 'zstd -d -c 000001.sql.zst';
   const files = isEncrypted ? '*.sql.zst.age' : '*.sql.zst';
   const each = isEncrypted ? 'age -d -i identity.txt "$f" | zstd -d' : 'zstd -d -c "$f"';
@@ -41,5 +36,7 @@ All of them, the last batch first, since rows that others refer to were deleted 
 
 SHA-256 of a file must be \`part.storedSha256\` of its manifest: \`sha256sum ${files}\`.
 A table without a primary key or another unique key takes each row as often as it is put back.
+
+${ownerLine(owner)}
 `;
 }

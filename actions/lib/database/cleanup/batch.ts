@@ -2,6 +2,7 @@ import type pg from 'pg';
 import {
   type ArchivedRows,
   type ArchiveManifest,
+  type ArchiveOwner,
   type ArchiveTarget,
   openArchiveBatch,
   writeArchiveDoc,
@@ -19,7 +20,7 @@ export interface CleanupSession {
   client: pg.Client;
   target: PostgresTarget;
   keys: ForeignKeys;
-  database: string;
+  owner: ArchiveOwner;
   encoding: string;
   serverVersion: string;
   archive: ArchiveTarget | null;
@@ -88,17 +89,13 @@ export async function deleteBatch(session: CleanupSession, request: BatchRequest
     const cascaded = await lockCascaded(session, request, ctids);
     let archived: ArchiveManifest | null = null;
     if (request.target.rule.archive && session.archive) {
-      if (session.archivedBatches === 0) {
-        const { storages, id, recipients, signal } = session.archive;
-        await writeArchiveDoc(storages, id, recipients.length > 0, signal);
-      }
+      if (session.archivedBatches === 0) await writeArchiveDoc(session.archive);
       const batch = await openArchiveBatch(session.archive, session.archivedBatches + 1, session.now);
       discard = reason => batch.discard(reason);
       const tables = await archivedTables(client, request.target, ctids, cascaded);
       const counted = await writeArchivedRows(client, batch, tables, session.encoding);
       assertCounted(tables, counted);
       archived = await batch.finish({
-        database: session.database,
         serverVersion: session.serverVersion,
         rule: {
           table: `${request.target.schema}.${request.target.name}`,

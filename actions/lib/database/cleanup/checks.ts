@@ -1,12 +1,12 @@
-import { formatCount } from '../../log/index.ts';
+import { formatBytes, formatCount } from '../../log/index.ts';
 import type { Check } from '../../reports/index.ts';
 import type { CleanupData, RuleOutcome } from './outcome.ts';
 
-export function checksOf({ rules, pruned, vacuumed, warnings, database }: CleanupData): Check[] {
+export function checksOf({ isDryRun, rules, pruned, vacuumed, warnings, database }: CleanupData): Check[] {
   const failed = vacuumed.filter(each => each.status === 'failed');
   return [
     ...rules.map(ruleCheck),
-    ...pruned.map(pruneCheck),
+    ...pruned.map(each => pruneCheck(each, isDryRun)),
     {
       id: 'database.cleanup.vacuum',
       target: database,
@@ -15,9 +15,11 @@ export function checksOf({ rules, pruned, vacuumed, warnings, database }: Cleanu
       threshold: 0,
       unit: 'tables',
       message:
-        failed.length === 0
-          ? 'Every table that lost a good share of its rows was vacuumed'
-          : failed.map(({ table, message }) => `${table} was not vacuumed: ${message}`).join('; '),
+        isDryRun && failed.length === 0
+          ? 'Nothing was deleted, so there is nothing to vacuum'
+          : failed.length === 0
+            ? 'Every table that lost a good share of its rows was vacuumed'
+            : failed.map(({ table, message }) => `${table} was not vacuumed: ${message}`).join('; '),
     },
     {
       id: 'database.cleanup.indexes',
@@ -46,24 +48,32 @@ function ruleCheck(rule: RuleOutcome): Check {
   };
 }
 
-function pruneCheck({ destination, runs, problem }: CleanupData['pruned'][number]): Check {
+function pruneCheck(pruned: CleanupData['pruned'][number], isDryRun: boolean): Check {
   return {
     id: 'database.cleanup.archives',
-    target: destination,
-    status: problem === null ? 'ok' : 'warning',
-    value: runs,
+    target: pruned.destination,
+    status: pruned.problem === null ? 'ok' : 'warning',
+    value: pruned.runs,
     threshold: null,
     unit: 'archives',
-    message:
-      problem === null
-        ? `No archive in ${destination} is older than it is kept`
-        : `Archives that are older than they are kept stay in ${destination}: ${problem}`,
+    message: pruneMessage(pruned, isDryRun),
   };
+}
+
+/** What went (or would), and what stays and why. */
+export function pruneMessage(
+  { destination, runs, bytes, problem }: CleanupData['pruned'][number],
+  isDryRun: boolean,
+): string {
+  const what = `${formatCount(runs)} ${runs === 1 ? 'archive' : 'archives'} (${formatBytes(bytes)})`;
+  const done = `${what} older than they are kept ${isDryRun ? 'would be' : 'were'} removed from ${destination}`;
+  if (problem === null) return done;
+  return bytes === 0 ? `old archives in ${destination} stay: ${problem}` : `${done}; others stay: ${problem}`;
 }
 
 /** What was done (or would be), what stays and why. */
 export function ruleMessage(rule: RuleOutcome): string {
-  const { status, message, planned, left } = rule;
+  const { status, code, message, planned, left } = rule;
   const stays = left ?? planned;
   const kept = [
     ...(left && left.deletable !== 0 ? [`${counted(left.deletable, planned.most)} are left for the next run`] : []),
@@ -75,7 +85,7 @@ export function ruleMessage(rule: RuleOutcome): string {
     status === 'planned'
       ? `${counted(planned.deletable, planned.most)} would be deleted${cascades(rule)}`
       : `${formatCount(rule.deletedRows)} rows deleted${rule.cascadedRows > 0 ? `, and ${formatCount(rule.cascadedRows)} with them by CASCADE` : ''}`;
-  const how = status === 'failed' || status === 'put off' ? `${status}: ${message}; ` : '';
+  const how = status === 'failed' || status === 'put off' ? `${status}: ${code ? `${code}: ` : ''}${message}; ` : '';
   const why = status === 'limit' ? [message] : [];
   return `${rule.table}: ${how}${[what, ...kept, ...why].join('; ')}`;
 }

@@ -1,11 +1,10 @@
 import type pg from 'pg';
-import { type ArchiveTarget, archiveFolder, openDestinations, recipientsOf } from '../../backup/index.ts';
+import { type ArchiveTarget, archiveFolder, recipientsOf } from '../../backup/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { OpsContext } from '../../context/index.ts';
-import { OpsError, toOpsError } from '../../errors/index.ts';
 import { formatCount } from '../../log/index.ts';
 import { type PostgresTarget, pgError } from '../../postgres/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import { type ArchivePlaces, openArchivePlaces } from './archive-places.ts';
 import type { CleanupSession } from './batch.ts';
 import { childrenFirst, readForeignKeys } from './foreign-keys.ts';
 import { type LoadLimits, readLoad } from './load.ts';
@@ -27,32 +26,32 @@ const pollSeconds = 0.5;
  */
 export async function cleanUp(context: OpsContext, target: PostgresTarget, isDryRun: boolean): Promise<CleanupData> {
   const { database } = context.config;
-  const storages = archiveStorages(context);
+  const places = openArchivePlaces(context);
   try {
     const lockTimeoutSeconds = database.cleanup.lockTimeout;
     const client = await openCleanupSession(target, { lockTimeoutSeconds, signal: context.signal });
     try {
-      return await cleanUpOver(client, context, storages, target, isDryRun);
+      return await cleanUpOver(client, context, places, target, isDryRun);
     } catch (thrown) {
       throw pgError(thrown, target);
     } finally {
       await client.end().catch(() => {});
     }
   } finally {
-    await Promise.allSettled(storages.map(storage => storage.close()));
+    await Promise.allSettled(places.storages.map(storage => storage.close()));
   }
 }
 
 async function cleanUpOver(
   client: pg.Client,
   context: OpsContext,
-  storages: readonly Storage[],
+  places: ArchivePlaces,
   target: PostgresTarget,
   isDryRun: boolean,
 ): Promise<CleanupData> {
   const { cleanup } = context.config.database;
   const resolved = await resolveRules(client, cleanup.rules);
-  const session = await describe(client, context, storages, target);
+  const session = await describe(client, context, places, target);
   const ordered = childrenFirst(resolved, session.keys);
   const started = context.now();
   const rules: RuleOutcome[] = [];
@@ -88,12 +87,12 @@ async function cleanUpOver(
       session.archivedBatches > 0 && session.archive
         ? {
             folder: archiveFolder(session.archive.id),
-            destinations: storages.map(storage => storage.name),
+            destinations: places.storages.map(storage => storage.name),
             isEncrypted: session.archive.recipients.length > 0,
             keptSeconds: cleanup.keepArchives ?? null,
           }
         : null,
-    pruned: await pruneOld(context, storages, session.database, { rules, started, isDryRun }),
+    pruned: await pruneOld(context, places, session.owner, { rules, started, isDryRun }),
     vacuumed: await vacuumTables(client, removed, { ratio, rowsBefore, signal }),
     warnings: ordered.flatMap(rule => indexWarnings(session.keys, rule)),
     notWatched: await notWatched(client, limitsOf(context.config)),
@@ -135,6 +134,7 @@ function outcomeOf(
     before: before.toISOString(),
     isArchived: rule.archive,
     status: result?.status ?? 'planned',
+    code: result?.code ?? null,
     message: result?.message ?? '',
     planned,
     deletedRows: result?.deletedRows ?? 0,
@@ -150,7 +150,7 @@ function outcomeOf(
 async function describe(
   client: pg.Client,
   context: OpsContext,
-  storages: readonly Storage[],
+  { storages }: ArchivePlaces,
   target: PostgresTarget,
 ): Promise<CleanupSession> {
   const { rows } = await client.query<{ database: string; encoding: string; version: string }>(
@@ -158,8 +158,10 @@ async function describe(
             current_setting('server_version') as version`,
   );
   const { database, encoding, version } = rows[0]!;
+  const owner = { platform: context.config.platform, database };
   const archive: ArchiveTarget = {
     id: context.reportId,
+    owner,
     storages,
     recipients: recipientsOf(context),
     compressionLevel: context.config.backup.compressionLevel,
@@ -169,35 +171,13 @@ async function describe(
     client,
     target,
     keys: await readForeignKeys(client),
-    database,
+    owner,
     encoding,
     serverVersion: version,
     archive: storages.length > 0 ? archive : null,
     archivedBatches: 0,
     now: context.now,
   };
-}
-
-/** Where rows are archived, or were while a rule still said so. */
-function archiveStorages(context: OpsContext): Storage[] {
-  const { backup, database } = context.config;
-  const { rules, keepArchives } = database.cleanup;
-  const isArchiving = rules.some(rule => rule.archive);
-  if (!isArchiving && (keepArchives === undefined || backup.destinations.length === 0)) return [];
-  try {
-    return openDestinations(context);
-  } catch (thrown) {
-    const error = toOpsError(thrown);
-    if (backup.destinations.length > 0) throw error;
-    throw new OpsError(
-      error.code,
-      'Rows are to be archived before they are deleted, and there is no destination for them',
-      {
-        hint: 'Set BACKUP_LOCAL_PATH, BACKUP_S3_BUCKET or BACKUP_FTP_URL, or archive: false for the rules whose rows may go for good. Nothing was deleted.',
-        exit: 'usage',
-      },
-    );
-  }
 }
 
 function limitsOf({ database }: Config): LoadLimits {

@@ -11,6 +11,8 @@ export const ruleOutcomeSchema = z.strictObject({
   before: z.iso.datetime(),
   isArchived: z.boolean(),
   status: z.enum(['planned', 'done', 'limit', 'put off', 'failed']),
+  /** Of the error of a rule that failed: `CLEANUP_KEPT`, `ARCHIVE_FAILED`, `PG_…`. */
+  code: z.string().nullable(),
   message: z.string(),
   /** What the rule was about to do, counted before it began: up to `most`; null where counting took too long. */
   planned: z.strictObject({

@@ -1,7 +1,6 @@
-import { pruneArchives } from '../../backup/index.ts';
+import { type ArchiveOwner, pruneArchives } from '../../backup/index.ts';
 import type { OpsContext } from '../../context/index.ts';
-import { toOpsError } from '../../errors/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import type { ArchivePlaces } from './archive-places.ts';
 import type { CleanupData, RuleOutcome } from './outcome.ts';
 
 /**
@@ -11,25 +10,31 @@ import type { CleanupData, RuleOutcome } from './outcome.ts';
  */
 export async function pruneOld(
   { config, log, signal }: OpsContext,
-  storages: readonly Storage[],
-  database: string,
+  { storages, unopened }: ArchivePlaces,
+  owner: ArchiveOwner,
   { rules, started, isDryRun }: { rules: readonly RuleOutcome[]; started: Date; isDryRun: boolean },
 ): Promise<CleanupData['pruned']> {
   const { keepArchives } = config.database.cleanup;
   if (keepArchives === undefined || rules.some(({ status }) => status === 'failed')) return [];
   const before = new Date(started.getTime() - keepArchives * 1000);
-  const pruned: CleanupData['pruned'] = [];
+  const pruned = unopened.map(({ destination, problem }) => ({ destination, runs: 0, bytes: 0, problems: [problem] }));
   for (const storage of storages) {
-    try {
-      const runs = await pruneArchives(storage, database, before, { isDryRun, signal });
-      const bytes = runs.reduce((sum, run) => sum + run.bytes, 0);
-      pruned.push({ destination: storage.name, runs: runs.length, bytes, problem: null });
-    } catch (thrown) {
-      signal.throwIfAborted();
-      const problem = toOpsError(thrown).message;
-      log.warn(`Old archives in ${storage.name} were not all removed: ${problem}`);
-      pruned.push({ destination: storage.name, runs: 0, bytes: 0, problem });
-    }
+    pruned.push({
+      destination: storage.name,
+      ...(await pruneArchives(storage, owner, before, { isDryRun, signal })),
+    });
   }
-  return pruned;
+  return pruned.map(({ problems, ...each }) => {
+    const problem = listed(problems);
+    if (problem !== null) log.warn(`Old archives in ${each.destination} were not all removed: ${problem}`);
+    return { ...each, problem };
+  });
+}
+
+const mostListed = 3;
+
+function listed(problems: readonly string[]): string | null {
+  if (problems.length === 0) return null;
+  const more = problems.length - mostListed;
+  return [...problems.slice(0, mostListed), ...(more > 0 ? [`${more} more`] : [])].join('; ');
 }

@@ -22,6 +22,8 @@ export interface CleanupOptions {
 export interface RuleResult {
   /** `limit`: as many as one run may, or the time is over, and the next one goes on. `put off`: locks or load. */
   status: 'done' | 'limit' | 'put off' | 'failed';
+  /** Of the error of a rule that failed. */
+  code: string | null;
   message: string;
   deletedRows: number;
   batches: number;
@@ -53,7 +55,9 @@ export async function runRule(
     for (const target of resolved.targets) if (!(await run.table(target))) break;
   } catch (thrown) {
     if (!isOfRule(thrown, session)) throw thrown;
-    Object.assign(run.result, { status: 'failed', message: pgError(thrown, session.target).message });
+    const { code, message, hint } = pgError(thrown, session.target);
+    const said = hint ? `${message}. ${hint.replace(/\.$/, '')}` : message;
+    Object.assign(run.result, { status: 'failed', code, message: said } satisfies Partial<RuleResult>);
   }
   return run.result;
 }
@@ -69,6 +73,7 @@ function isOfRule(thrown: unknown, { target }: CleanupSession): boolean {
 class RuleRun {
   readonly result: RuleResult = {
     status: 'done',
+    code: null,
     message: '',
     deletedRows: 0,
     batches: 0,

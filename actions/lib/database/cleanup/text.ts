@@ -1,7 +1,7 @@
 import { formatBytes, formatDuration } from '../../log/index.ts';
 import { cell, codeBlock, codeSpan, inertText } from '../../markdown/index.ts';
 import type { Report } from '../../reports/index.ts';
-import { ruleMessage } from './checks.ts';
+import { pruneMessage, ruleMessage } from './checks.ts';
 import type { CleanupData, RuleOutcome } from './outcome.ts';
 
 export function lines({ data }: Report<CleanupData>): string[] {
@@ -12,7 +12,7 @@ export function lines({ data }: Report<CleanupData>): string[] {
     ...(data.archive
       ? [`archived: ${data.archive.folder} in ${data.archive.destinations.join(', ')}; ${keptFor(data.archive)}`]
       : []),
-    ...data.pruned.map(each => prunedText(each, data.isDryRun)),
+    ...data.pruned.map(each => pruneMessage(each, data.isDryRun)),
     ...data.vacuumed
       .filter(each => each.status !== 'not needed')
       .map(each => `vacuum ${each.table}: ${each.status === 'done' ? 'done' : `failed, ${each.message}`}`),
@@ -49,7 +49,7 @@ export function summary({ data, error, checks }: Report<CleanupData>): string {
           '',
         ]
       : []),
-    ...data.pruned.map(each => `- ${inertText(prunedText(each, data.isDryRun))}`),
+    ...data.pruned.map(each => `- ${inertText(pruneMessage(each, data.isDryRun))}`),
     ...failed.map(check => `- ${inertText(check.message)}`),
     ...(data.warnings.length > 0
       ? [
@@ -71,12 +71,6 @@ function keptFor({ keptSeconds }: NonNullable<CleanupData['archive']>): string {
   return keptSeconds === null
     ? 'kept until somebody removes it, since database.cleanup.keepArchives is not set'
     : `kept for ${formatDuration(keptSeconds)}`;
-}
-
-function prunedText({ destination, runs, bytes, problem }: CleanupData['pruned'][number], isDryRun: boolean): string {
-  const what = `${runs} ${runs === 1 ? 'archive' : 'archives'} (${formatBytes(bytes)})`;
-  if (problem !== null) return `old archives in ${destination} were not all removed: ${problem}`;
-  return `${what} older than they are kept ${isDryRun ? 'would be' : 'were'} removed from ${destination}`;
 }
 
 function measures({ batches, seconds, pausedSeconds, archivedBytes }: RuleOutcome): string {
