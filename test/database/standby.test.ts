@@ -5,7 +5,7 @@ import { maintainOperation } from '../../actions/lib/database/maintain/operation
 import { type PostgresTarget, quoteLiteral } from '../../actions/lib/postgres/index.ts';
 import { openWorld, type World } from '../backup/harness.ts';
 import { type Standby, startStandby } from '../services/standby.ts';
-import { ApplyStage, column, create, orders, refusal } from './apply/stage.ts';
+import { ApplyStage, column, create, drop, orders, refusal } from './apply/stage.ts';
 import { clean, events, old } from './cleanup/stage.ts';
 
 let world: World;
@@ -150,6 +150,32 @@ test('a clean-up pauses while a replica is behind, and goes on when it has caugh
   await catchUp();
   const rows = await stage.query(standby.target(target.database), 'select count(*)::int as n from events');
   expect(rows).toEqual([{ n: 2000 }]);
+});
+
+test('an index that only a replica reads is not dropped; while one does not answer, nothing that was unused is', async () => {
+  await stage.query(target, 'create index by_total on orders (total)');
+  await catchUp();
+  const replica = standby.target(target.database);
+  await stage.query(replica, 'set enable_seqscan = off; select from orders where total = 5');
+  await vi.waitFor(
+    async () => {
+      const used = `select from pg_stat_user_indexes where indexrelname = 'by_total' and idx_scan = 1`;
+      expect(await stage.query(replica, used)).toHaveLength(1);
+    },
+    { timeout: 60_000, interval: 100 },
+  );
+  const unused = drop({ ...(await stage.existing(target, 'by_total')), scans: 0 });
+  const { outcomes } = await stage.apply(target, [unused], { replicas: [replica.url] });
+  expect(outcomes[0]).toMatchObject({ status: 'refused', message: expect.stringMatching(/^it has been used 1 times/) });
+  const gone = replica.url.replace(/:\d+\//, ':1/');
+  const unsure = await stage.apply(target, [unused], { replicas: [replica.url, gone] });
+  expect(unsure.outcomes[0]).toMatchObject({
+    status: 'deferred',
+    message: expect.stringMatching(/^put off: A replica was not asked, so no index counts as unused/),
+  });
+  expect(await stage.index(target, 'by_total')).toMatchObject({ valid: true });
+  // The primary alone does not know.
+  expect((await stage.apply(target, [unused])).outcomes[0]).toMatchObject({ status: 'done' });
 });
 
 test('a slot that nobody reads holds WAL back: said by the analysis, with the statement that drops it', async () => {

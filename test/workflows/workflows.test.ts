@@ -125,6 +125,8 @@ describe('the workflow of the database', () => {
       'production-database',
     ]);
     expect(JSON.stringify([look, change])).not.toContain('BACKUP_AGE_IDENTITY');
+    // What only a replica reads must not be dropped.
+    expect(change.steps.at(-1).env).toHaveProperty('DATABASE_REPLICA_URLS');
     // A label has no inputs: it means apply, for real.
     const { with: changed } = change.steps.at(-1);
     const evaluated = (name: string, mode: string | null) =>

@@ -43,6 +43,8 @@ export interface Given {
   onLine?: (line: string) => void;
   progress?: Progress;
   signal?: AbortSignal;
+  /** URLs, as in DATABASE_REPLICA_URLS. */
+  replicas?: string[];
 }
 
 /** One real server, and a new database for each test. */
@@ -105,6 +107,7 @@ export class ApplyStage {
         progress: given.progress ?? noProgress,
         signal: given.signal ?? new AbortController().signal,
         reportId: newReportId(new Date()),
+        secrets: { ...(given.replicas && { databaseReplicaUrls: given.replicas }) },
       },
       target,
       changes,

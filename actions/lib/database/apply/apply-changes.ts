@@ -31,7 +31,7 @@ export interface Applied {
  * @throws OpsError those of `openApplySessions`; CANCELLED when aborted, after clearing up
  */
 export async function applyChanges(
-  context: Pick<OpsContext, 'log' | 'progress' | 'signal' | 'reportId'>,
+  context: Pick<OpsContext, 'log' | 'progress' | 'signal' | 'reportId'> & Pick<ApplyContext, 'secrets'>,
   target: PostgresTarget,
   changes: readonly OfferedChange[],
   options: ApplyOptions,

@@ -1,3 +1,4 @@
+import type { SecretValues } from '../../config/index.ts';
 import { quoteQualified } from '../../postgres/index.ts';
 import { createIndexSql, type IndexDefinition } from '../indexes/index.ts';
 import {
@@ -19,6 +20,8 @@ import { waitForRoom } from './room.ts';
 export interface ApplyContext extends RunContext {
   ledger: Ledger;
   reportId: string;
+  /** Replicas are asked whether they read what is to be dropped. */
+  secrets: Pick<SecretValues, 'databaseReplicaUrls'>;
   /** Everything is looked at, nothing is begun, and the outcome is `planned`. */
   isDryRun: boolean;
   /** Guards that could not be kept, with the reason; filled on the way. */

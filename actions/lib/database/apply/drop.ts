@@ -1,9 +1,11 @@
+import { readIndexUsage, usageKey } from '../removal/index.ts';
+import { openSession } from '../session/index.ts';
 import { tryChange } from './attempts.ts';
 import { type ApplyContext, dropSql, endRecord, planned } from './build.ts';
-import { readIndex, readTable } from './catalog.ts';
+import { type IndexFacts, readIndex, readTable } from './catalog.ts';
 import type { ExistingIndex } from './change.ts';
 import { runConcurrently } from './concurrent.ts';
-import { Refused, type StepResult } from './outcome.ts';
+import { Deferred, Refused, type StepResult } from './outcome.ts';
 import { concurrently, refuseDrop } from './plan.ts';
 import { waitForRoom } from './room.ts';
 
@@ -24,7 +26,8 @@ export async function dropIndex(context: ApplyContext, advised: ExistingIndex): 
       const { coveredBy } = advised;
       const covering = coveredBy ? await readIndex(sessions.control(), coveredBy.schema, coveredBy.name) : undefined;
       const table = await readTable(sessions.control(), schema, found.table);
-      const because = refuseDrop(found, advised, covering, table?.isOwner ?? false);
+      const scans = advised.scans === null ? found.scans : await scansEverywhere(context, found);
+      const because = refuseDrop({ ...found, scans }, advised, covering, table?.isOwner ?? false);
       if (because) throw new Refused(because);
       const sql = dropSql(advised);
       if (context.isDryRun) return planned([sql]);
@@ -62,4 +65,14 @@ export async function dropIndex(context: ApplyContext, advised: ExistingIndex): 
       return undefined;
     },
   });
+}
+
+/** On all servers together, as the advice counted them: what only a replica reads is unused to the primary. @throws Deferred */
+async function scansEverywhere(context: ApplyContext, { schema, name, scans }: IndexFacts): Promise<number> {
+  const { sessions, secrets, signal } = context;
+  if (!secrets.databaseReplicaUrls?.length) return scans;
+  await using session = await openSession(sessions.target, { signal });
+  const usage = await readIndexUsage(session, context);
+  if (usage.replicas === 'not all asked') throw new Deferred(usage.notes.join('; '));
+  return usage.scans.get(usageKey(schema, name)) ?? scans;
 }

@@ -84,7 +84,7 @@ export function refuseDrop(
     return 'it belongs to an index of a partitioned table, which cannot be dropped without a full lock';
   }
   if (advised.scans !== null && !found.isBroken && found.scans > advised.scans) {
-    return `it has been used ${found.scans - advised.scans} times since the advice`;
+    return `it has been used ${found.scans - advised.scans} times that the advice did not count`;
   }
   if (advised.coveredBy && (!covering || covering.isBroken || covering.tableOid !== found.tableOid)) {
     return `${advised.coveredBy.name}, which was to take its place, is not there or not valid`;

@@ -1,4 +1,4 @@
-import type { OpsContext } from '../../context/index.ts';
+import type { SecretValues } from '../../config/index.ts';
 import { toOpsError } from '../../errors/index.ts';
 import { type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
 import { type DatabaseSession, openSession } from '../session/index.ts';
@@ -24,7 +24,7 @@ export function usageKey(schema: string, name: string): string {
  */
 export async function readIndexUsage(
   primary: DatabaseSession,
-  context: Pick<OpsContext, 'secrets' | 'signal'>,
+  context: { secrets: Pick<SecretValues, 'databaseReplicaUrls'>; signal: AbortSignal },
 ): Promise<IndexUsage> {
   const urls = context.secrets.databaseReplicaUrls ?? [];
   const scans = new Map<string, number>();
