@@ -3,10 +3,9 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { AdviseData, AnalyzeData, ApplyData } from '../../actions/lib/database/index.ts';
-import { issueBody } from '../../actions/lib/database/offer/index.ts';
 import { connect, startThrowawayServer, type ThrowawayServer, withDatabase } from '../../actions/lib/postgres/index.ts';
 import { type ActionRun, Runner, type RunOptions } from '../actions/bundles.ts';
-import { botToken, openGitHubWorld, ownerToken } from '../alerts/github-world.ts';
+import { botToken, type GitHubWorld, type Issue, openGitHubWorld, ownerToken } from '../alerts/github-world.ts';
 
 const password = 'pä ss/w?rd#2';
 const config = `
@@ -23,6 +22,7 @@ database:
 describe('the built action of the database', () => {
   let server: ThrowawayServer;
   let runner: Runner;
+  let github: GitHubWorld;
   let env: Record<string, string>;
   const runs: ActionRun[] = [];
   const act = async (mode: string, inputs: Record<string, string> = {}, more: RunOptions = {}) => {
@@ -48,9 +48,10 @@ describe('the built action of the database', () => {
 
   beforeAll(async () => {
     const settings = { shared_preload_libraries: 'pg_stat_statements', autovacuum: false };
-    [server, runner] = await Promise.all([
+    [server, runner, github] = await Promise.all([
       startThrowawayServer({ purpose: 'the test of the action', tcp: true, settings }),
       Runner.open(['database']),
+      openGitHubWorld(),
     ]);
     await sql(`create role keeper superuser login password '${password}'`, 'postgres');
     await sql('create database shop', 'postgres');
@@ -68,6 +69,12 @@ describe('the built action of the database', () => {
   afterAll(async () => {
     await server?.stop();
     await runner?.[Symbol.asyncDispose]();
+    await github?.[Symbol.asyncDispose]();
+  });
+  /** With a token; the reports of this workspace are of no interest to that repository. */
+  const withGitHub = (): RunOptions => ({
+    config: `${config}reports: { publish: false }\n`,
+    env: { ...env, GITHUB_TOKEN: botToken, GITHUB_REPOSITORY: 'acme/ops', GITHUB_API_URL: github.proxy.url },
   });
 
   test('analyses: the statements are parsed in the bundle, a declared index that is missing is a finding', async () => {
@@ -93,14 +100,19 @@ describe('the built action of the database', () => {
     expect(run.outputs).toMatchObject({ findings: '', offered: '', applied: '', 'deleted-rows': '', analyzed: '' });
   });
 
-  test('advises what it proved on a copy; what is chosen of it is applied, and nothing else', async () => {
-    const advice = await act('advise', { budget: '50MB' });
-    expect(advice.visible).not.toMatch(/^::error(?! title=database\.indexes\.drift)/m);
+  test('advises what it proved on a copy, in an issue; what is chosen of it is applied, and nothing else', async () => {
+    const asked = { budget: '50MB', 'write-issue': 'true', 'fail-on-breach': 'false' };
+    const advice = await act('advise', asked, withGitHub());
+    // The declared index that is missing is a breach still; it is a warning, and the step is green.
+    expect([advice.code, advice.outputs['exit-code']], advice.visible).toEqual([0, '3']);
+    expect(advice.stdout).toMatch(/^::warning title=database\.indexes\.drift::/m);
+    expect(advice.visible).not.toMatch(/^::error/m);
     const { data } = await reportOf<AdviseData>(advice);
     expect(data.copy.kind).toBe('given');
     const offered = JSON.parse(advice.outputs.offered!) as string[];
     const index = data.indexes.find(({ table, id }) => table === 'orders' && id !== null)!;
     expect(offered).toContain(index.id);
+    expect(await github.issues()).toEqual([expect.objectContaining({ body: expect.stringContaining(index.id!) })]);
 
     const planned = await act('apply', { indexes: index.id!, 'dry-run': 'true' });
     expect(planned.code, planned.visible).toBe(0);
@@ -117,27 +129,20 @@ describe('the built action of the database', () => {
   }, 120_000);
 
   test('applies the change whose label somebody who may write put on the issue of the advice', async () => {
-    await using github = await openGitHubWorld();
     const advice = await reportOf<AdviseData>(runs.find(({ outputs }) => outputs.offered)!);
     const { id, name } = advice.data.indexes.find(index => index.table === 'orders' && index.id !== null)!;
     await sql(`drop index ${name}`);
     const content = Buffer.from(JSON.stringify(advice)).toString('base64');
     await github.ask('PUT', '/contents/reports/latest/database.advise.json', { message: 'x', content }, ownerToken);
     await github.ask('PUT', '/collaborators/anna', { permission: 'push' }, ownerToken);
-    const issue = { title: 'Indexes', body: issueBody(advice.data), labels: ['ops-advice'] };
-    const { number } = await github.ask<{ number: number }>('POST', '/issues', issue, botToken);
+    const [{ number }] = (await github.issues()) as [Issue];
     const label = `apply-index:${id}`;
     await github.ask('POST', `/issues/${number}/labels`, { labels: [label] });
 
     const run = await act(
       'apply',
       { issue: String(number), label },
-      {
-        // The reports of this run are of no interest to that repository.
-        config: `${config}reports: { publish: false }\n`,
-        env: { ...env, GITHUB_TOKEN: botToken, GITHUB_REPOSITORY: 'acme/ops', GITHUB_API_URL: github.proxy.url },
-        event: { name: 'issues', payload: { action: 'labeled', label: { name: label } } },
-      },
+      { ...withGitHub(), event: { name: 'issues', payload: { action: 'labeled', label: { name: label } } } },
     );
     expect(run.code, run.visible).toBe(0);
     expect(run.outputs.applied).toBe(JSON.stringify([id]));
@@ -147,15 +152,32 @@ describe('the built action of the database', () => {
     expect(github.proxy.violations).toEqual([]);
   });
 
-  test('builds what is declared and missing, once', async () => {
-    const run = await act('apply', { declared: 'true' });
+  test('builds what is declared and missing, once; rebuilds what is named', async () => {
+    const run = await act('apply', { declared: 'true', reindex: 'public.orders_pkey' });
     expect(run.code, run.visible).toBe(0);
-    expect(JSON.parse(run.outputs.applied!)).toHaveLength(1);
+    expect(JSON.parse(run.outputs.applied!)).toEqual([
+      expect.stringMatching(/^create-/),
+      expect.stringMatching(/^reindex-/),
+    ]);
     expect(await sql(`select to_regclass('orders_by_total')::text as found`)).toEqual([{ found: 'orders_by_total' }]);
     const again = await act('apply', { declared: 'true' });
     expect(again.code, again.visible).toBe(0);
     expect(again.outputs.applied).toBe('[]');
     expect(again.summary).toContain('Every declared index is there');
+  });
+
+  test('mends what an earlier run was cut off in, and applies nothing', async () => {
+    await sql(`create index half_made on orders (note);
+      update pg_index set indisvalid = false where indexrelid = 'half_made'::regclass;
+      insert into production_ops.index_changes (index_schema, index_name, table_name, operation, report_id)
+        values ('public', 'half_made', 'orders', 'create', '20260101T000000Z-0001')`);
+    const run = await act('apply', { mend: 'true' });
+    expect(run.code, run.visible).toBe(0);
+    expect(run.outputs.applied).toBe('[]');
+    expect(await reportOf<ApplyData>(run)).toMatchObject({
+      data: { changes: [], mended: [{ index: 'half_made', operation: 'create', status: 'mended' }] },
+    });
+    expect(await sql(`select to_regclass('half_made') as found`)).toEqual([{ found: null }]);
   });
 
   test('cleans up, counting first', async () => {
@@ -179,11 +201,24 @@ describe('the built action of the database', () => {
     expect(Number(run.outputs.analyzed)).toBeGreaterThan(0);
   });
 
+  test('proves on the backup that is named, and of the database that is named', async () => {
+    // Two indexes that might be one are something to prove, without a workload to search for.
+    await sql('create database tiny', 'postgres');
+    await sql('create table t (a int, b int, c int); create index on t (a, b); create index on t (a, c)', 'tiny');
+    const tiny = { env: { DATABASE_URL: urlOf('tiny'), BACKUP_LOCAL_PATH: join(runner.workspace, 'backups') } };
+    const unknown = await act('advise', { set: '20200101T000000Z-0001' }, tiny);
+    expect(unknown.code, unknown.visible).toBe(1);
+    expect(unknown.visible).toMatch(/^::error title=SET_UNKNOWN::.*20200101T000000Z-0001/m);
+    const other = await act('advise', { source: 'shop_eu' }, tiny);
+    expect(await reportOf<AdviseData>(other)).toMatchObject({
+      data: { copy: { kind: 'none', why: expect.stringContaining('There is no database set of shop_eu') } },
+    });
+  });
+
   test.each<[Record<string, string>, RegExp]>([
     [{ mode: 'analyse' }, /The input 'mode' is 'analyse', which is not one of: .*'analyze'\?/],
-    [{ mode: 'advise', budget: 'much' }, /The input 'budget' is 'much', and must be a size/],
     [{ mode: 'apply' }, /Nothing was chosen/],
-    [{ mode: 'apply', issue: 'four', label: 'x' }, /The input 'issue' is 'four', and must be the number of an issue/],
+    [{ mode: 'apply', issue: '4', mend: 'true' }, /The input 'mend' is 'true', and with 'issue' the label on it says/],
     [{ mode: 'apply', issue: '4', label: 'bug' }, /The label 'bug' chooses no change/],
     [{ mode: 'apply', issue: '4', label: 'apply-index:create-938b48244ba6' }, /There is no token for GitHub/],
   ])('%j is refused before anything is done', async (inputs, message) => {

@@ -10,6 +10,8 @@ describe('the inputs of the database', () => {
     ]);
 
   test.each<[Record<string, string>, string, RegExp]>([
+    [{ mode: 'advise', budget: 'much' }, 'budget', /must be a size/],
+    [{ mode: 'apply', issue: 'four', label: 'x' }, 'issue', /must be the number of an issue/],
     [{ budget: '50MB' }, 'budget', /for mode: advise/],
     [{ mode: 'apply', set: '20260101T000000Z-0001' }, 'set', /for mode: advise/],
     [{ mode: 'connections', 'write-issue': 'true' }, 'write-issue', /for mode: advise/],
