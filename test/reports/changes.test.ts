@@ -129,16 +129,24 @@ describe('samples', () => {
     expect(after?.values['http.up@home']).toEqual([1, 1, 1, 1, 1, 1]);
   });
 
-  test('keep whole numbers as they are, and four digits of others', async () => {
+  test('keep whole numbers as they are, three digits of others, and of what a ratio lacks to one', async () => {
     const shelf = memoryShelf();
-    const checks = [makeCheck('a', 123_456_789_012), makeCheck('b', 0.123456), makeCheck('c', -98_765.4321)];
+    const checks = [
+      makeCheck('a', 123_456_789_012),
+      makeCheck('b', 0.123456),
+      makeCheck('c', -98_765.4321),
+      makeCheck('d', 0.998734),
+      makeCheck('e', 0.95),
+    ];
     await save(shelf, makeReport({ at: '2026-11-23T02:00:00Z', checks }));
     expect(
       Object.fromEntries([...measuredIn(samplesOf(shelf, '2026-11-23'))].map(({ series, value }) => [series, value])),
     ).toEqual({
       'a@shop': 123_456_789_012,
-      'b@shop': 0.1235,
-      'c@shop': -98_770,
+      'b@shop': 0.123,
+      'c@shop': -98_800,
+      'd@shop': 0.99873,
+      'e@shop': 0.95,
     });
   });
 

@@ -140,13 +140,15 @@ const lineSchema = z.strictObject({
   values: z.record(z.string(), z.array(z.number().nullable())),
 });
 
-/** Whole numbers as they are, others to four digits: a trend needs no more, and noise does not compress. */
+/**
+ * Whole numbers as they are, others to three digits, and a ratio near one to three digits of what it lacks: 0.99873 is
+ * another story than 0.999. A trend needs no more, and noise does not compress.
+ */
 export function rounded(value: number): number {
-  return Number.isInteger(value) ? value : significant(value, 4);
-}
-
-export function significant(value: number, digits: number): number {
-  return Number(value.toPrecision(digits));
+  if (Number.isInteger(value)) return value;
+  const lacking = 1 - value;
+  if (lacking <= 0 || lacking > 0.1) return Number(value.toPrecision(3));
+  return Number(value.toFixed(2 - Math.floor(Math.log10(lacking))));
 }
 
 function secondOf(at: string): string {
