@@ -36,6 +36,7 @@ const labels = async () =>
   (await world.ask<{ name: string; description: string }[]>('GET', '/labels?per_page=100')).filter(({ name }) =>
     name.startsWith('apply-index:'),
   );
+const choice = ({ id }: { id: string }) => choiceLabel(id);
 const writes = () => world.proxy.requests.filter(({ method }) => method !== 'GET').length;
 const names = (issue: Issue) => issue.labels.map(label => label.name);
 
@@ -103,6 +104,32 @@ test('each database has an issue and labels of its own', async () => {
     ['Indexes: 0 proved changes for shop_eu', 'closed'],
   ]);
   expect((await labels()).map(({ name }) => name)).toEqual([choiceLabel(byCustomer.id)]);
+});
+
+test('a change that two databases are offered has one label: it stays while either of them offers it', async () => {
+  const label = choiceLabel(byCustomer.id);
+  await publish(adviceOf([byCustomer]));
+  await publish(adviceOf([byCustomer, byStatus], { database: 'shop_eu' }));
+  for (const issue of [1, 2]) await world.ask('POST', `/issues/${issue}/labels`, { labels: [label] });
+
+  // The label was made for the first: it leaves its issue, so that nothing that is out of date can be applied there.
+  await publish(adviceOf([]));
+  expect((await labels()).map(({ name }) => name).sort()).toEqual([byCustomer, byStatus].map(choice).sort());
+  expect((await world.issues()).map(names)).toEqual([['ops-advice'], ['ops-advice', label]]);
+
+  // And the last one takes it away, although it was made for another.
+  await publish(adviceOf([byStatus], { database: 'shop_eu' }));
+  expect((await labels()).map(({ name }) => name)).toEqual([choice(byStatus)]);
+});
+
+test('more labels than people can choose from are not made: the rest is applied by its id', async () => {
+  const many = Array.from({ length: 34 }, (_, n) => create(column('orders', 'customer_id', `detail_${n}`)));
+  await publish(adviceOf(many));
+  const made = (await labels()).map(({ name }) => name);
+  expect(made.sort()).toEqual(many.slice(0, 30).map(choice).sort());
+  // What moves up when others are gone gets its own.
+  await publish(adviceOf(many.slice(10)));
+  expect((await labels()).map(({ name }) => name).sort()).toEqual(many.slice(10).map(choice).sort());
 });
 
 test('an issue and a label of a person are never touched, whatever they say', async () => {

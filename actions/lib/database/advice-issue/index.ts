@@ -1,2 +1,9 @@
-export { type AdviceIssue, adviceLabel, adviceMarker, findAdviceIssue, readAdviceIssue } from './issue.ts';
+export {
+  type AdviceIssue,
+  adviceLabel,
+  adviceMarker,
+  isAdviceFor,
+  listAdviceIssues,
+  readAdviceIssue,
+} from './issue.ts';
 export { choiceLabel, chosenBy, syncChoiceLabels } from './labels.ts';

@@ -29,6 +29,38 @@ export interface AdviceIssue {
  * @param authors persons whose tokens are used for issues (`alerts.authors`)
  */
 export function readAdviceIssue(raw: unknown, database: string, authors: readonly string[]): AdviceIssue | undefined {
+  const issue = readAnyAdviceIssue(raw, authors);
+  return issue && isAdviceFor(issue, database) ? issue : undefined;
+}
+
+/**
+ * Those of all databases, oldest first: should two runs have opened one each, the same one is kept from then on.
+ * @throws GitHubError
+ */
+export async function listAdviceIssues(github: GitHub, authors: readonly string[]): Promise<AdviceIssue[]> {
+  const list = github.paginate(
+    'GET /repos/{owner}/{repo}/issues',
+    { state: 'all', labels: adviceLabel, sort: 'created', direction: 'asc' },
+    { mostPages: 5 },
+  );
+  const found: AdviceIssue[] = [];
+  for await (const raw of list) {
+    const issue = readAnyAdviceIssue(raw, authors);
+    if (issue) found.push(issue);
+  }
+  return found;
+}
+
+export function isAdviceFor({ body }: AdviceIssue, database: string): boolean {
+  return body.startsWith(adviceMarker(database));
+}
+
+/** A name cannot end the comment that it stands in. */
+export function adviceMarker(database: string): string {
+  return `<!-- production-ops advice ${Buffer.from(database).toString('base64url')} -->`;
+}
+
+function readAnyAdviceIssue(raw: unknown, authors: readonly string[]): AdviceIssue | undefined {
   const parsed = issueSchema.safeParse(raw);
   if (!parsed.success || parsed.data.pull_request || !parsed.data.user) return undefined;
   const { number, title, body, state, user } = parsed.data;
@@ -36,29 +68,6 @@ export function readAdviceIssue(raw: unknown, database: string, authors: readonl
   // No person can have brackets in a login.
   const isProgram = user.type === 'Bot' || user.login.endsWith('[bot]') || authors.includes(user.login);
   if (!isProgram || !labels.some(label => label.toLowerCase() === adviceLabel)) return undefined;
-  if (!body?.startsWith(adviceMarker(database))) return undefined;
+  if (!body || !/^<!-- production-ops advice [\w-]* -->/.test(body)) return undefined;
   return { number, title, body: body.replaceAll('\r\n', '\n'), state, labels };
-}
-
-/** The oldest that is ours: should two runs have opened one each, the same one is kept from then on. @throws GitHubError */
-export async function findAdviceIssue(
-  github: GitHub,
-  database: string,
-  authors: readonly string[],
-): Promise<AdviceIssue | undefined> {
-  const list = github.paginate(
-    'GET /repos/{owner}/{repo}/issues',
-    { state: 'all', labels: adviceLabel, sort: 'created', direction: 'asc' },
-    { mostPages: 5 },
-  );
-  for await (const raw of list) {
-    const issue = readAdviceIssue(raw, database, authors);
-    if (issue) return issue;
-  }
-  return undefined;
-}
-
-/** A name cannot end the comment that it stands in. */
-export function adviceMarker(database: string): string {
-  return `<!-- production-ops advice ${Buffer.from(database).toString('base64url')} -->`;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { type GitHub, GitHubError } from '../../github/index.ts';
 import { flat } from '../../markdown/index.ts';
 import { namesOf, type OfferedChange } from '../apply/index.ts';
-import { adviceLabel } from './issue.ts';
+import { type AdviceIssue, adviceLabel, isAdviceFor } from './issue.ts';
 
 /**
  * The label that chooses one change. It names the change itself, and not "what this issue offers": an issue may be
@@ -27,12 +27,17 @@ const labelSchema = z.object({ name: z.string(), description: z.string().nullish
 /**
  * Makes the label of the advice and one for each change that is offered, for people to pick from, and takes away those of
  * changes of this database that are not offered any more: also from where they stand, so that what is out of date cannot
- * be applied. A label that a person made is left alone. @throws GitHubError
+ * be applied. Labels are of the repository, and the same change of two databases has the same one: while the open advice
+ * for another database has it, it leaves the issue of this one and nothing else. A label that a person made is left alone.
+ *
+ * @param issues the advice for every database, as it was until now
+ * @throws GitHubError
  */
 export async function syncChoiceLabels(
   github: GitHub,
   database: string,
   changes: readonly OfferedChange[],
+  issues: readonly AdviceIssue[],
 ): Promise<void> {
   const known = new Map<string, string>();
   for await (const raw of github.paginate('GET /repos/{owner}/{repo}/labels', {}, { mostPages: 10 })) {
@@ -48,15 +53,34 @@ export async function syncChoiceLabels(
   for (const [name, description] of wanted) {
     if (!known.has(name)) await createLabel(github, { name, color: 'c2e0c6', description });
   }
+  const own = issues.filter(issue => isAdviceFor(issue, database));
+  const others = issues.filter(issue => issue.state === 'open' && !own.includes(issue));
   for (const [name, description] of known) {
-    const isOurs = chosenBy(name) !== undefined && description.startsWith(descriptionOf(database));
-    if (isOurs && !wanted.has(name)) await deleteLabel(github, name);
+    if (wanted.has(name) || !isOurs(name, description, database, own)) continue;
+    if (!others.some(issue => hasChoice(issue, name))) await deleteLabel(github, name);
+    else for (const issue of own) if (wears(issue, name)) await removeLabel(github, issue.number, name);
   }
 }
 
+/** It was made for this database, or for another one, and this one offered the same. */
+function isOurs(name: string, description: string, database: string, own: readonly AdviceIssue[]): boolean {
+  if (chosenBy(name) === undefined || !description.startsWith(descriptionBeginning)) return false;
+  return description.startsWith(descriptionOf(database)) || own.some(issue => hasChoice(issue, name));
+}
+
+function hasChoice(issue: AdviceIssue, name: string): boolean {
+  return wears(issue, name) || issue.body.includes(chosenBy(name)!);
+}
+
+function wears({ labels }: AdviceIssue, name: string): boolean {
+  return labels.some(label => label.toLowerCase() === name);
+}
+
+const descriptionBeginning = 'Advice for ';
+
 function descriptionOf(database: string, change?: OfferedChange): string {
   const what = change ? `${change.kind} ${namesOf(change).index} on ${namesOf(change).table}` : '';
-  return flat(`Advice for ${database}: ${what}`).slice(0, mostCharacters).toWellFormed();
+  return flat(`${descriptionBeginning}${database}: ${what}`).slice(0, mostCharacters).toWellFormed();
 }
 
 async function createLabel(github: GitHub, label: { name: string; color: string; description: string }): Promise<void> {
@@ -71,6 +95,14 @@ async function createLabel(github: GitHub, label: { name: string; color: string;
 async function deleteLabel(github: GitHub, name: string): Promise<void> {
   try {
     await github.request('DELETE /repos/{owner}/{repo}/labels/{name}', { name });
+  } catch (error) {
+    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
+  }
+}
+
+async function removeLabel(github: GitHub, number: number, name: string): Promise<void> {
+  try {
+    await github.request('DELETE /repos/{owner}/{repo}/issues/{number}/labels/{name}', { number, name });
   } catch (error) {
     if (!(error instanceof GitHubError) || error.status !== 404) throw error;
   }

@@ -2,7 +2,14 @@ import type { OpsContext } from '../../context/index.ts';
 import { toOpsError } from '../../errors/index.ts';
 import { createGitHub, type GitHub } from '../../github/index.ts';
 import { codeSpan } from '../../markdown/index.ts';
-import { adviceLabel, adviceMarker, choiceLabel, findAdviceIssue, syncChoiceLabels } from '../advice-issue/index.ts';
+import {
+  adviceLabel,
+  adviceMarker,
+  choiceLabel,
+  isAdviceFor,
+  listAdviceIssues,
+  syncChoiceLabels,
+} from '../advice-issue/index.ts';
 import type { AdviseData } from './data.ts';
 import { evidence } from './text.ts';
 
@@ -31,10 +38,11 @@ export async function publishAdvice(data: AdviseData, { config, secrets, log, si
 
 /** @throws GitHubError */
 async function writeAdvice(data: AdviseData, github: GitHub, authors: readonly string[]): Promise<void> {
-  const found = await findAdviceIssue(github, data.database, authors);
+  const issues = await listAdviceIssues(github, authors);
+  const found = issues.find(issue => isAdviceFor(issue, data.database));
   const isOffering = data.changes.length > 0;
   if (!found && !isOffering) return;
-  await syncChoiceLabels(github, data.database, data.changes);
+  await syncChoiceLabels(github, data.database, data.changes, issues);
   const title = `Indexes: ${data.changes.length} proved changes for ${data.database.replace(/[@#\s]+/g, ' ')}`;
   const body = issueBody(data);
   if (!found) {
