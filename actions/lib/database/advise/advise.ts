@@ -1,19 +1,20 @@
 import type pg from 'pg';
 import { type Log, silentLog } from '../../log/index.ts';
-import { type PostgresTarget, quoteIdent } from '../../postgres/index.ts';
-import { type Catalog, type CatalogTable, readCatalog, readStatistics, type Statistics } from '../catalog/index.ts';
-import { indexName } from '../indexes/index.ts';
-import { isSameSubject, type Subject, type WorkloadStatement } from '../statements/index.ts';
+import type { PostgresTarget } from '../../postgres/index.ts';
+import { type Catalog, readCatalog, readStatistics, type Statistics } from '../catalog/index.ts';
+import type { WorkloadStatement } from '../statements/index.ts';
 import { type Candidate, type SizedCandidate, serves } from './candidate.ts';
 import { candidatesFor, coveringCandidate, isIndexable } from './candidates.ts';
+import { describeAdvice } from './describe.ts';
 import { Evaluators } from './evaluators.ts';
-import type { TrigramSupport } from './gin-candidates.ts';
 import { isServerError } from './hypopg.ts';
 import type { PlannedStatement } from './planned-statement.ts';
-import type { Advice, AdvisedStatement, ChosenIndex, EvaluatorKind, UnansweredStatement } from './result.ts';
+import type { Advice, EvaluatorKind, UnansweredStatement } from './result.ts';
 import { selectIndexes, type WeightedStatement } from './select.ts';
-import { estimateBytes } from './size.ts';
-import { unjudgedIndexes } from './unjudged.ts';
+import { sharingOf } from './sharing.ts';
+import { Sizes } from './sizes.ts';
+import { type TrigramSupport, trigramSupport } from './trigrams.ts';
+import { weigh } from './weigh.ts';
 import { WhatIf } from './what-if.ts';
 import { planWorkload, readWorkload } from './workload.ts';
 import { type TableWrites, writeMs, writesByTable } from './write-cost.ts';
@@ -60,11 +61,11 @@ export async function advise(options: AdviseOptions): Promise<Advice> {
 export class Advisor {
   readonly #options: AdviseOptions;
   readonly #log: Log;
-  readonly #catalog: Catalog;
   readonly #statistics: Statistics;
   readonly #planned: readonly PlannedStatement[];
   readonly #unanswered: UnansweredStatement[];
   readonly #evaluators: Evaluators;
+  readonly #sizes: Sizes;
   readonly #trigrams: TrigramSupport;
   readonly #writes: ReadonlyMap<number, TableWrites>;
   readonly whatIf: WhatIf;
@@ -85,11 +86,11 @@ export class Advisor {
   ) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
-    this.#catalog = catalog;
     this.#statistics = statistics;
     this.#planned = planned;
     this.#unanswered = unanswered;
     this.#evaluators = evaluators;
+    this.#sizes = new Sizes(catalog, statistics, evaluators);
     this.#trigrams = trigrams;
     this.#writes = writesByTable(planned);
     this.whatIf = new WhatIf(statement => evaluators.of(statement));
@@ -121,7 +122,20 @@ export class Advisor {
 
   async advise(): Promise<Advice> {
     await this.prepare();
-    return this.#report(this.weighted(), await this.select(), this.budgetBytes());
+    return describeAdvice({
+      statements: this.weighted(),
+      chosen: await this.select(),
+      budgetBytes: this.budgetBytes(),
+      unanswered: this.#unanswered,
+      refused: this.#refused,
+      isHelped: ({ id }) => (this.#useful.get(id)?.size ?? 0) > 0,
+      writeMs: candidate => this.writeMs(candidate),
+      whatIf: this.whatIf,
+      candidates: this.#candidates.size,
+      usefulCandidates: this.usefulCandidates().length,
+      evaluator: this.#evaluators.kind,
+      notes: this.#evaluators.notes(),
+    });
   }
 
   /** The set for the workload; after `prepare`, and as often as one likes. */
@@ -230,41 +244,13 @@ export class Advisor {
     }
     const sized: { candidate: SizedCandidate; statements: PlannedStatement[] }[] = [];
     for (const { candidate, statements } of fresh.values())
-      sized.push({ candidate: await this.#sized(candidate), statements });
+      sized.push({ candidate: await this.#sizes.of(candidate), statements });
     const refused = await this.#evaluators.offer(sized);
     for (const { candidate, statements } of sized) {
       if (!refused.has(candidate.id)) this.#candidates.set(candidate.id, candidate);
       else if (candidate.definition.method === 'gin' && this.#evaluators.kind === 'hypopg')
         for (const each of statements) this.#refused.set(each, [...(this.#refused.get(each) ?? []), candidate]);
     }
-  }
-
-  async #sized(candidate: Candidate): Promise<SizedCandidate> {
-    const { definition, table } = candidate;
-    const rows = definition.where === undefined ? table.rows : await this.#rowsWhere(table, definition.where);
-    return { ...candidate, rows, bytes: this.#bytes(definition, table, rows) };
-  }
-
-  /** Of a partitioned one the sum over its leaves: a value that repeats in the whole may be alone in each of them. */
-  #bytes(definition: Candidate['definition'], table: CatalogTable, rows: number): number {
-    const share = rows / Math.max(1, table.rows);
-    return this.#catalog
-      .storageOf(table)
-      .reduce((sum, leaf) => sum + estimateBytes(definition, leaf, this.#statistics, leaf.rows * share), 0);
-  }
-
-  readonly #partialRows = new Map<string, number>();
-
-  async #rowsWhere(table: CatalogTable, where: string): Promise<number> {
-    const key = `${table.oid} ${where}`;
-    const known = this.#partialRows.get(key);
-    if (known !== undefined) return known;
-    const rows = await this.#evaluators.rowsWhere(table, where).catch(thrown => {
-      if (!isServerError(thrown)) throw thrown;
-      return table.rows;
-    });
-    this.#partialRows.set(key, rows);
-    return rows;
   }
 
   #coveringOf(statements: readonly PlannedStatement[]): Map<PlannedStatement, Candidate[]> {
@@ -286,17 +272,7 @@ export class Advisor {
   }
 
   weighted(): WeightedStatement[] {
-    const known = this.#planned.filter(({ id, workload }) => this.#base.has(id) && workload.totalMs > 0);
-    const costs = known.reduce((sum, { id, workload }) => sum + this.#base.get(id)! * workload.calls, 0);
-    const times = known.reduce((sum, { workload }) => sum + workload.totalMs, 0);
-    // A statement whose time is not known takes what its cost would take elsewhere.
-    const usual = costs > 0 ? times / costs : 0.01;
-    return this.#planned.flatMap(statement => {
-      const base = this.#base.get(statement.id);
-      if (base === undefined) return [];
-      const { totalMs, calls } = statement.workload;
-      return [{ statement, base, msPerCost: totalMs > 0 ? totalMs / Math.max(base, 1e-6) : usual * calls }];
-    });
+    return weigh(this.#planned, this.#base);
   }
 
   budgetBytes(): number {
@@ -310,142 +286,8 @@ export class Advisor {
     const share = candidate.table.rows > 0 ? Math.min(1, candidate.rows / candidate.table.rows) : 1;
     return writeMs(candidate.definition, candidate.table, this.#writes.get(candidate.table.oid), share);
   }
-
-  async #report(
-    weighted: readonly WeightedStatement[],
-    chosen: readonly SizedCandidate[],
-    budgetBytes: number,
-  ): Promise<Advice> {
-    const withAll = new Map<PlannedStatement, { cost: number; used: ReadonlySet<string> }>();
-    for (const { statement } of weighted) withAll.set(statement, await this.whatIf.cost(statement, chosen));
-    const ms = (cost: (each: WeightedStatement) => number) =>
-      weighted.reduce((sum, each) => sum + cost(each) * each.msPerCost, 0);
-    const costs = (cost: (each: WeightedStatement) => number) =>
-      weighted.reduce((sum, each) => sum + cost(each) * each.statement.workload.calls, 0);
-    const after = (each: WeightedStatement) => withAll.get(each.statement)!.cost;
-    const indexes: ChosenIndex[] = [];
-    for (const candidate of chosen) indexes.push(await this.#chosen(candidate, chosen, weighted, withAll));
-    this.#explainUnhelped(weighted, withAll);
-    const chosenBytes = chosen.reduce((sum, candidate) => sum + candidate.bytes, 0);
-    const open = weighted.map(each => ({
-      statement: each.statement,
-      costBefore: each.base,
-      costAfter: after(each),
-      leftMs: after(each) * each.msPerCost,
-      candidates: this.#refused.get(each.statement) ?? [],
-    }));
-    return {
-      chosen: indexes.sort((a, b) => b.savedMs - a.savedMs),
-      unjudged: unjudgedIndexes(open, budgetBytes - chosenBytes),
-      unanswered: this.#unanswered,
-      whatIfCalls: this.whatIf.calls,
-      totalMsBefore: ms(each => each.base),
-      totalMsAfter: ms(after),
-      totalCostBefore: costs(each => each.base),
-      totalCostAfter: costs(after),
-      budgetBytes,
-      chosenBytes,
-      candidates: this.#candidates.size,
-      usefulCandidates: this.usefulCandidates().length,
-      evaluator: this.#evaluators.kind,
-      notes: this.#evaluators.notes(),
-    };
-  }
-
-  async #chosen(
-    candidate: SizedCandidate,
-    chosen: readonly SizedCandidate[],
-    weighted: readonly WeightedStatement[],
-    withAll: ReadonlyMap<PlannedStatement, { cost: number; used: ReadonlySet<string> }>,
-  ): Promise<ChosenIndex> {
-    const without = chosen.filter(each => each !== candidate);
-    const statements: (AdvisedStatement & { savedMs: number })[] = [];
-    for (const { statement, base, msPerCost } of weighted) {
-      const now = withAll.get(statement)!;
-      if (!now.used.has(candidate.id)) continue;
-      const { cost } = await this.whatIf.cost(statement, without);
-      const savedMs = (cost - now.cost) * msPerCost;
-      statements.push({ fingerprint: statement.workload.fingerprint, costBefore: base, costAfter: now.cost, savedMs });
-    }
-    statements.sort((a, b) => b.savedMs - a.savedMs);
-    const count = statements.length === 1 ? 'one statement' : `${statements.length} statements`;
-    const [first] = statements;
-    const times = first
-      ? (first.costBefore / Math.max(first.costAfter, 0.01)).toFixed(first.costBefore < first.costAfter * 10 ? 1 : 0)
-      : '1';
-    return {
-      definition: candidate.definition,
-      name: indexName(candidate.definition),
-      estimatedBytes: candidate.bytes,
-      prerequisites: [...candidate.prerequisites],
-      statements: statements.map(({ savedMs: _, ...rest }) => rest),
-      savedMs: statements.reduce((sum, each) => sum + each.savedMs, 0),
-      writeMs: this.writeMs(candidate),
-      reason: `${candidate.purpose}: used by ${count}, the most relieved of them ${times} times cheaper by planner cost`,
-    };
-  }
-
-  #explainUnhelped(
-    weighted: readonly WeightedStatement[],
-    withAll: ReadonlyMap<PlannedStatement, { cost: number; used: ReadonlySet<string> }>,
-  ): void {
-    const told = new Set(this.#unanswered.map(each => each.fingerprint));
-    for (const { statement } of weighted) {
-      const { fingerprint } = statement.workload;
-      if (told.has(fingerprint) || withAll.get(statement)!.used.size > 0) continue;
-      if (this.#refused.has(statement)) {
-        this.#unanswered.push({
-          fingerprint,
-          kind: 'no-candidate',
-          why: 'A GIN index could serve it; the proof says.',
-        });
-        continue;
-      }
-      const [remark] = statement.usage.remarks;
-      const hasUseful = (this.#useful.get(statement.id)?.size ?? 0) > 0;
-      this.#unanswered.push({
-        fingerprint,
-        kind: hasUseful ? 'no-gain' : 'no-candidate',
-        why:
-          remark ??
-          (hasUseful ? 'What an index would save is less than the index costs.' : 'No index makes its plan cheaper.'),
-      });
-    }
-  }
 }
 
 function isRefused(thrown: unknown): thrown is Error {
   return thrown instanceof Error && 'code' in thrown && thrown.code === 'SQL_REFUSED';
-}
-
-/** How much of the workload's time asks for a subject by equality or by a join. */
-function sharingOf(statements: readonly PlannedStatement[]): (table: CatalogTable, subject: Subject) => number {
-  const uses: { table: number; subject: Subject; weight: number }[] = [];
-  for (const { usage, workload } of statements) {
-    for (const relation of usage.relations) {
-      const subjects = [
-        ...relation.predicates
-          .filter(each => ['equal', 'in', 'is-null', 'is-true'].includes(each.test))
-          .map(each => each.subject),
-        ...relation.joins.map(each => each.subject),
-      ];
-      for (const subject of subjects) uses.push({ table: relation.table.oid, subject, weight: workload.totalMs || 1 });
-    }
-  }
-  return (table, subject) =>
-    uses
-      .filter(use => use.table === table.oid && isSameSubject(use.subject, subject))
-      .reduce((sum, use) => sum + use.weight, 0);
-}
-
-/** The operator class as this database reaches it; the statement that makes it where it is not there yet. */
-async function trigramSupport(client: pg.Client, catalog: Catalog): Promise<TrigramSupport> {
-  const { rows } = await client.query<{ schema: string }>(
-    `SELECT n.nspname AS schema FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'`,
-  );
-  const schema = rows[0]?.schema;
-  if (schema === undefined)
-    return { opclass: 'gin_trgm_ops', prerequisites: ['CREATE EXTENSION IF NOT EXISTS pg_trgm'] };
-  const isOnPath = catalog.searchPath.includes(schema);
-  return { opclass: isOnPath ? 'gin_trgm_ops' : `${quoteIdent(schema)}.gin_trgm_ops`, prerequisites: [] };
 }

@@ -10,7 +10,8 @@ import {
   type Subject,
 } from '../statements/index.ts';
 import { type Candidate, candidateOf, keyName, keyOf } from './candidate.ts';
-import { ginCandidates, type TrigramSupport } from './gin-candidates.ts';
+import { ginCandidates } from './gin-candidates.ts';
+import type { TrigramSupport } from './trigrams.ts';
 
 export interface CandidateContext {
   statistics: Statistics;

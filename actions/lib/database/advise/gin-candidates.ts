@@ -2,13 +2,7 @@ import type { CatalogTable } from '../catalog/index.ts';
 import type { IndexKey } from '../indexes/index.ts';
 import type { Predicate, Subject } from '../statements/index.ts';
 import { type Candidate, candidateOf, keyName, keyOf } from './candidate.ts';
-
-/** Where the operator class for trigrams is; without the extension it must be made first. */
-export interface TrigramSupport {
-  /** `gin_trgm_ops`, with its schema where that is not on the search path. */
-  opclass: string;
-  prerequisites: readonly string[];
-}
+import type { TrigramSupport } from './trigrams.ts';
 
 /** GIN for what a value holds inside: members of documents, elements of arrays, words, and pieces of text. */
 export function ginCandidates(

@@ -1,8 +1,10 @@
 import type { InsertStmt, JoinExpr, MergeStmt, Node, RangeVar, SelectStmt, WithClause } from 'libpg-query';
 import type { Catalog, CatalogTable } from '../catalog/index.ts';
+import { calledParameters } from './called-parameters.ts';
 import { type Conditions, conditionsOf, joined, none, operandOf, parametersIn } from './conditions.ts';
 import { sharedNames, subqueryJoins, usingJoins } from './join-uses.ts';
 import { hasWindow, noteGroups, noteOrders } from './order-uses.ts';
+import { named, outputsOf } from './outputs.ts';
 import { type ParsedStatement, parseViewSql } from './parser.ts';
 import { newRelation, type Output, Scope, tableOutputs } from './scope.ts';
 import { type KnownParameters, originsOf } from './subject.ts';
@@ -96,7 +98,7 @@ class Resolver {
     this.#apply(joined(conditions));
     for (const target of select.targetList ?? []) this.#read(target, scope);
     if (select.havingClause) this.#read(select.havingClause, scope);
-    const outputs = this.#outputs(select.targetList ?? [], scope);
+    const outputs = outputsOf(select.targetList ?? [], scope);
     const context = { select, scope, outputs, known: this.#known, read: (node: Node) => this.#read(node, scope) };
     noteGroups(context);
     noteOrders(context, select.limitCount && this.#operand(select.limitCount, scope));
@@ -262,55 +264,9 @@ class Resolver {
       for (const origin of originsOf(each, scope)) origin.relation.columns.add(origin.column);
       return true;
     });
-    this.#specialParameters(node);
-  }
-
-  #specialParameters(node: Node): void {
-    walk(node, each => {
-      if ('FuncCall' in each) {
-        const name = lastName(each.FuncCall.funcname);
-        const [first, second] = each.FuncCall.args ?? [];
-        // `websearch_to_tsquery('german', $1)`, also in FROM.
-        if (/tsquery$/.test(name) && second && 'ParamRef' in second) this.#words(second.ParamRef.number ?? 0);
-        if (!first || !('ParamRef' in first)) return true;
-        const number = first.ParamRef.number ?? 0;
-        if (['extract', 'date_part', 'date_trunc'].includes(name))
-          this.#parameters.set(number, { number, role: 'date-part' });
-        if (/^(to_tsvector|(plainto_|phraseto_|websearch_to_|to_)tsquery|ts_headline)$/.test(name)) {
-          const isAlone = (each.FuncCall.args ?? []).length === 1;
-          this.#parameters.set(number, { number, role: isAlone ? 'words' : 'text-search-configuration' });
-        }
-      }
-      if ('A_Expr' in each && ['->', '->>'].includes(lastName(each.A_Expr.name))) {
-        const key = each.A_Expr.rexpr;
-        if (key && 'ParamRef' in key)
-          this.#parameters.set(key.ParamRef.number ?? 0, { number: key.ParamRef.number ?? 0, role: 'has-key' });
-      }
-      return true;
-    });
-  }
-
-  /** Words that are searched for, unless the condition around them has said already in what. */
-  #words(number: number): void {
-    if (!this.#parameters.has(number)) this.#parameters.set(number, { number, role: 'words' });
-  }
-
-  #outputs(targets: readonly Node[], scope: Scope): Output[] {
-    return targets.flatMap((target): Output[] => {
-      if (!('ResTarget' in target) || !target.ResTarget.val) return [];
-      const { name, val } = target.ResTarget;
-      if ('ColumnRef' in val) {
-        const fields = val.ColumnRef.fields ?? [];
-        if (fields.some(field => 'A_Star' in field)) {
-          const qualifier = nameParts(fields).at(-1);
-          const sources = scope.sources.filter(source => qualifier === undefined || source.name === qualifier);
-          return sources.flatMap(source => source.outputs);
-        }
-        return [{ name: name ?? nameParts(fields).at(-1) ?? '', origins: originsOf(val, scope) }];
-      }
-      const implied = 'FuncCall' in val ? lastName(val.FuncCall.funcname) : '?column?';
-      return [{ name: name ?? implied, origins: [] }];
-    });
+    for (const { use, isGuess } of calledParameters(node)) {
+      if (!isGuess || !this.#parameters.has(use.number)) this.#parameters.set(use.number, use);
+    }
   }
 
   #limits(select: SelectStmt, scope: Scope): void {
@@ -346,7 +302,7 @@ class Resolver {
     if (where) conditions.push(this.#conditions(where, scope));
     this.#apply(joined(conditions));
     for (const target of [...targets, ...returning]) this.#read(target, scope);
-    return this.#outputs(returning, scope);
+    return outputsOf(returning, scope);
   }
 
   #insert(insert: InsertStmt, parent: Scope): readonly Output[] {
@@ -392,10 +348,6 @@ class Resolver {
       if (commandType === 'CMD_INSERT') this.#write(table, 'insert');
     }
   }
-}
-
-function named(outputs: readonly Output[], names: readonly string[]): readonly Output[] {
-  return names.length === 0 ? outputs : outputs.map((output, n) => ({ ...output, name: names[n] ?? output.name }));
 }
 
 /** Subqueries that `conditionsOf` meets as conditions of their own. */
