@@ -149,6 +149,25 @@ requireService('hypopg')('with HypoPG in the database', () => {
       await client.query('DROP EXTENSION hypopg');
     }
   }, 120_000);
+
+  it('of what could not be judged only what there is room for goes to the proof, and only of that it is promised', async () => {
+    await client.query('CREATE EXTENSION IF NOT EXISTS hypopg');
+    try {
+      const served = statements.filter((_, n) => capabilityCases[n]!.methods.join() === 'gin');
+      const ask = (budgetBytes: number) => advise({ client, statements: served, budgetBytes });
+      const sizes = (await ask(2 ** 30)).unjudged.map(index => index.estimatedBytes);
+      expect(sizes.length).toBeGreaterThan(1);
+      const advice = await ask(Math.max(...sizes));
+      const proved = advice.unjudged.flatMap(index => index.statements.map(each => each.fingerprint));
+      const promised = advice.unanswered.filter(each => each.why.endsWith('the proof says.'));
+      expect(promised.map(each => each.fingerprint).sort()).toEqual(proved.sort());
+      const others = advice.unanswered.filter(each => !promised.includes(each));
+      expect(others.length).toBeGreaterThan(0);
+      for (const each of others) expect(each.why).toMatch(/^A GIN index of about .*B could serve it.* not proved\.$/);
+    } finally {
+      await client.query('DROP EXTENSION hypopg');
+    }
+  }, 120_000);
 });
 
 it('with neither HypoPG nor a copy there is one clear error', async () => {

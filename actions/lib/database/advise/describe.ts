@@ -1,3 +1,4 @@
+import { formatBytes } from '../../log/index.ts';
 import { indexName } from '../indexes/index.ts';
 import type { SizedCandidate } from './candidate.ts';
 import type { PlannedStatement } from './planned-statement.ts';
@@ -42,10 +43,11 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
     leftMs: after(each) * each.msPerCost,
     candidates: outcome.refused.get(each.statement) ?? [],
   }));
+  const unjudged = unjudgedIndexes(open, budgetBytes - chosenBytes);
   return {
     chosen: indexes.sort((a, b) => b.savedMs - a.savedMs),
-    unjudged: unjudgedIndexes(open, budgetBytes - chosenBytes),
-    unanswered: [...outcome.unanswered, ...unhelped(plans, outcome)],
+    unjudged,
+    unanswered: [...outcome.unanswered, ...unhelped(plans, unjudged, outcome)],
     whatIfCalls: whatIf.calls,
     totalMsBefore: ms(each => each.base),
     totalMsAfter: ms(after),
@@ -95,13 +97,24 @@ async function describeIndex(
   };
 }
 
-function unhelped(plans: Plans, { unanswered, refused, isHelped }: SearchOutcome): UnansweredStatement[] {
+function unhelped(
+  plans: Plans,
+  unjudged: readonly ChosenIndex[],
+  { unanswered, refused, isHelped }: SearchOutcome,
+): UnansweredStatement[] {
+  const proved = new Set(unjudged.flatMap(index => index.statements.map(each => each.fingerprint)));
   const told = new Set(unanswered.map(each => each.fingerprint));
   return [...plans].flatMap(([statement, { used }]): UnansweredStatement[] => {
     const { fingerprint } = statement.workload;
     if (told.has(fingerprint) || used.size > 0) return [];
-    if (refused.has(statement))
-      return [{ fingerprint, kind: 'no-candidate', why: 'A GIN index could serve it; the proof says.' }];
+    const [smallest] = [...(refused.get(statement) ?? [])].sort((a, b) => a.bytes - b.bytes);
+    if (smallest) {
+      const method = smallest.definition.method.toUpperCase();
+      const why = proved.has(fingerprint)
+        ? `A ${method} index could serve it; the proof says.`
+        : `A ${method} index of about ${formatBytes(smallest.bytes)} could serve it, for which the storage budget has no room: it is not proved.`;
+      return [{ fingerprint, kind: 'no-candidate', why }];
+    }
     const [remark] = statement.usage.remarks;
     return isHelped(statement)
       ? [{ fingerprint, kind: 'no-gain', why: remark ?? 'What an index would save is less than the index costs.' }]
