@@ -67,8 +67,7 @@ class Search {
   readonly #restMs: number;
   readonly #byTable: Map<number, WeightedStatement[]>;
   /** Of one byte, in milliseconds. */
-  #price: number;
-  #budgetBytes: number;
+  readonly #price: number;
 
   static async open(problem: SelectionProblem): Promise<Search> {
     let restMs = 0;
@@ -77,12 +76,11 @@ class Search {
     return new Search(problem, restMs);
   }
 
-  private constructor(problem: SelectionProblem, restMs: number) {
+  private constructor(problem: SelectionProblem, restMs: number, price?: number) {
     this.#problem = problem;
     this.#totalMs = problem.statements.reduce((sum, each) => sum + each.base * each.msPerCost, 0);
     this.#restMs = restMs;
-    this.#budgetBytes = problem.budgetBytes;
-    this.#price = this.#shareOf(storagePrice) / Math.max(1, problem.budgetBytes);
+    this.#price = price ?? this.#shareOf(storagePrice) / Math.max(1, problem.budgetBytes);
     this.#byTable = new Map();
     for (const each of problem.statements) {
       for (const oid of new Set(each.statement.usage.relations.map(relation => relation.table.oid))) {
@@ -127,7 +125,7 @@ class Search {
   }
 
   #fits(set: IndexSet): boolean {
-    return bytesOf(set) <= this.#budgetBytes;
+    return bytesOf(set) <= this.#problem.budgetBytes;
   }
 
   /** The set with one more, without what the new one makes superfluous. */
@@ -176,25 +174,24 @@ class Search {
    * weighed against the many small ones, on other tables, that it would leave no room for.
    */
   async bought(): Promise<IndexSet> {
-    const price = this.#price;
     const { budgetBytes } = this.#problem;
+    let price = this.#price;
     let [tooLow, enough]: [number, number | undefined] = [price, undefined];
     let best: IndexSet = [];
-    this.#budgetBytes = Number.POSITIVE_INFINITY;
-    try {
-      for (let round = 0; round < priceRounds; round++) {
-        const set = await this.improve(await this.growFrom([]));
-        const bytes = bytesOf(set);
-        if (bytes <= budgetBytes) [best, enough] = [set, this.#price];
-        else tooLow = this.#price;
-        if (bytes <= budgetBytes && (round === 0 || bytes > budgetBytes * 0.95)) break;
-        this.#price = enough === undefined ? tooLow * 4 : Math.sqrt(tooLow * enough);
-      }
-      return best;
-    } finally {
-      this.#price = price;
-      this.#budgetBytes = budgetBytes;
+    for (let round = 0; round < priceRounds; round++) {
+      const market = this.#withoutBudget(price);
+      const set = await market.improve(await market.growFrom([]));
+      const bytes = bytesOf(set);
+      if (bytes <= budgetBytes) [best, enough] = [set, price];
+      else tooLow = price;
+      if (bytes <= budgetBytes && (round === 0 || bytes > budgetBytes * 0.95)) break;
+      price = enough === undefined ? tooLow * 4 : Math.sqrt(tooLow * enough);
     }
+    return best;
+  }
+
+  #withoutBudget(price: number): Search {
+    return new Search({ ...this.#problem, budgetBytes: Number.POSITIVE_INFINITY }, this.#restMs, price);
   }
 
   /** What the plans use when all candidates are there. */
