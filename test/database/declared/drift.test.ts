@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { declaredIndexSchema } from '../../../actions/lib/config/database-indexes-schema.ts';
+import { configSchema } from '../../../actions/lib/config/schema.ts';
+import { driftHealth } from '../../../actions/lib/database/analyze/drift.ts';
 import { readCatalog } from '../../../actions/lib/database/catalog/index.ts';
 import { compareDeclared, declaredIndex, driftCheck } from '../../../actions/lib/database/declared/index.ts';
 import { createIndexSql } from '../../../actions/lib/database/indexes/index.ts';
@@ -98,9 +100,20 @@ describe('drift', () => {
     expect(await driftOf(target, ours)).toEqual([]);
     const strict = await driftOf(target, ours, true);
     expect(strict.map(each => `${each.kind} ${each.name}`)).toEqual(['undeclared docs_by_state']);
-    expect(driftCheck(strict, 1, 'drifted')).toEqual([
-      expect.objectContaining({ id: 'database.indexes.drift', status: 'warning', value: 1 }),
-    ]);
+    const checks = driftCheck(strict, 1, 'drifted');
+    expect(checks).toEqual([expect.objectContaining({ id: 'database.indexes.drift', status: 'warning', value: 1 })]);
+    // The analysis finds the same, and its verdict is word for word the one of the advice: an alert has one text.
+    const config = { indexes: ours.map(index => declaredIndexSchema.parse({ why: 'a test needs it', ...index })) };
+    const { database } = configSchema.parse({ platform: 'shop', database: { ...config, indexesStrict: true } });
+    await using session = await openSession(target);
+    const analysed = await driftHealth(session, { ...database, ignoreSchemas: [] });
+    expect(analysed.map(({ check }) => check)).toEqual(checks);
+    expect(analysed[0]!.health).toMatchObject({
+      status: 'warning',
+      value: 1,
+      note: null,
+      findings: [{ subject: '"app"."docs_by_state"' }],
+    });
   });
 
   test('a table that is not there is said to be so', async () => {

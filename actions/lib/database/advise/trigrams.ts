@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { quoteIdent } from '../../postgres/index.ts';
 import type { Catalog } from '../catalog/index.ts';
+import { createTrigramExtension } from '../indexes/index.ts';
 
 /** Where the operator class for trigrams is; without the extension it must be made first. */
 export interface TrigramSupport {
@@ -15,8 +16,7 @@ export async function trigramSupport(client: pg.Client, catalog: Catalog): Promi
     `SELECT n.nspname AS schema FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'`,
   );
   const schema = rows[0]?.schema;
-  if (schema === undefined)
-    return { opclass: 'gin_trgm_ops', prerequisites: ['CREATE EXTENSION IF NOT EXISTS pg_trgm'] };
+  if (schema === undefined) return { opclass: 'gin_trgm_ops', prerequisites: [createTrigramExtension] };
   const isOnPath = catalog.searchPath.includes(schema);
   return { opclass: isOnPath ? 'gin_trgm_ops' : `${quoteIdent(schema)}.gin_trgm_ops`, prerequisites: [] };
 }

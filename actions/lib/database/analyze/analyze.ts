@@ -43,7 +43,8 @@ async function analyse(session: DatabaseSession, context: OpsContext): Promise<{
     measured: await measureBloat(session, facts, config),
     history: await historyOf(history, before, session.database),
   };
-  const health = [...healthChecks.map(check => judge(check, facts, given)), ...(await driftHealth(session, config))];
+  const judged = healthChecks.map(check => judge(check, facts, given));
+  const drift = await driftHealth(session, config);
 
   const { statements: raw, problem } = await readStatements(session);
   const analysed = raw && (await analyseStatements(session, raw, before?.reading ?? undefined, facts, config));
@@ -56,7 +57,7 @@ async function analyse(session: DatabaseSession, context: OpsContext): Promise<{
     databaseBytes: size,
     statementCount: analysed?.count ?? 0,
     window: analysed ? windowOf(analysed) : null,
-    health,
+    health: [...judged, ...drift.map(({ health }) => health)],
     statements: analysed?.statements ?? [],
     tables: largestTables(facts),
     progress: facts.progress,
@@ -65,7 +66,8 @@ async function analyse(session: DatabaseSession, context: OpsContext): Promise<{
     reading: analysed?.reading ?? null,
   };
   const checks = [
-    ...health.map(each => checkOf(each, session.database)),
+    ...judged.map(each => checkOf(each, session.database)),
+    ...drift.map(({ check }) => check),
     statisticsCheck(problem, session.database),
     ...(analysed
       ? [...statementChecks(analysed, session.database, config), plansCheck(analysed, session.database)]

@@ -1,5 +1,5 @@
 import type { DeclaredIndexConfig } from '../../config/index.ts';
-import { type IndexDefinition, type IndexKey, indexName } from '../indexes/index.ts';
+import { createTrigramExtension, type IndexDefinition, type IndexKey, indexName } from '../indexes/index.ts';
 
 /** A declared index as a definition, and the name it is to have. */
 export interface DeclaredIndex {
@@ -21,9 +21,7 @@ export function declaredIndex(config: DeclaredIndexConfig): DeclaredIndex {
     ...(config.where !== undefined && { where: config.where }),
     ...(config.unique && { isUnique: true }),
   };
-  const prerequisites = definition.keys.some(key => key.opclass?.endsWith('_trgm_ops'))
-    ? ['CREATE EXTENSION IF NOT EXISTS pg_trgm']
-    : [];
+  const prerequisites = definition.keys.some(key => key.opclass?.endsWith('_trgm_ops')) ? [createTrigramExtension] : [];
   return { definition, name: config.name ?? indexName(definition), prerequisites, why: config.why };
 }
 

@@ -1,5 +1,4 @@
 import { quoteQualified } from '../../postgres/index.ts';
-import type { Check } from '../../reports/index.ts';
 import { type Catalog, type CatalogIndex, type CatalogTable, createStatements } from '../catalog/index.ts';
 import type { IndexDefinition } from '../indexes/index.ts';
 import type { DatabaseSession } from '../session/index.ts';
@@ -111,25 +110,4 @@ function undeclared(catalog: Catalog, matched: ReadonlySet<CatalogIndex>, ignore
 
 function quoted({ schema, name }: CatalogIndex): string {
   return quoteQualified(schema, name);
-}
-
-/** `database.indexes.drift`; none is declared: there is nothing to drift from. */
-export function driftCheck(drift: readonly Drift[], declared: number, target: string): Check[] {
-  if (declared === 0 && drift.length === 0) return [];
-  const counts = Map.groupBy(drift, each => each.kind);
-  const text = [...counts].map(([kind, list]) => `${list.length} ${kind}`).join(', ');
-  return [
-    {
-      id: 'database.indexes.drift',
-      target,
-      status: drift.length === 0 ? 'ok' : 'warning',
-      value: drift.length,
-      threshold: 0,
-      unit: 'indexes',
-      message:
-        drift.length === 0
-          ? `All ${declared} declared indexes are there`
-          : `${drift.length} indexes differ from database.indexes (${text}): ${drift[0]!.why}`,
-    },
-  ];
 }

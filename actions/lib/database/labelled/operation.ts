@@ -1,9 +1,10 @@
+import { sourceDatabase } from '../../backup/index.ts';
 import type { OpsContext } from '../../context/index.ts';
 import { OpsError, toOpsError } from '../../errors/index.ts';
 import { createGitHub, type GitHub } from '../../github/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { chosenBy, readAdviceIssue } from '../advice-issue/index.ts';
-import { type ApplyData, applyOperation, databaseTarget } from '../apply/index.ts';
+import { type ApplyData, applyOperation } from '../apply/index.ts';
 import { answer } from './answer.ts';
 import { assertMayWrite, whoLabelled } from './authority.ts';
 
@@ -65,7 +66,7 @@ async function whoChose(
   { issue: number, label }: Pick<LabelledInput, 'issue' | 'label'>,
   context: OpsContext,
 ): Promise<string> {
-  const { database } = databaseTarget(context);
+  const { database } = sourceDatabase(context);
   const { data } = await github.request('GET /repos/{owner}/{repo}/issues/{number}', { number });
   const issue = readAdviceIssue(data, database, context.config.alerts.authors);
   if (!issue) {

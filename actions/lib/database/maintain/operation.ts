@@ -1,7 +1,8 @@
 import type pg from 'pg';
+import { sourceDatabase } from '../../backup/index.ts';
 import type { OpsContext } from '../../context/index.ts';
 import { OpsError } from '../../errors/index.ts';
-import { connect, type PostgresTarget, parsePostgresUrl, pgError } from '../../postgres/index.ts';
+import { connect, type PostgresTarget, pgError } from '../../postgres/index.ts';
 import type { Check, Operation } from '../../reports/index.ts';
 import { type AnalyzeOutcome, analyzeTable } from './analyze.ts';
 import { autovacuumAdvice } from './autovacuum.ts';
@@ -20,14 +21,8 @@ export const maintainOperation: Operation<MaintainInput, MaintainData> = {
   kind: 'database.maintain',
   dataSchema: maintainDataSchema,
   async execute({ dryRun }, context) {
-    const { secrets, signal, config } = context;
-    if (!secrets.databaseUrl) {
-      throw new OpsError('CONFIG_MISSING_VALUE', 'DATABASE_URL is not set', {
-        hint: 'Set DATABASE_URL in the environment: postgres://user:password@host:5432/database.',
-        exit: 'usage',
-      });
-    }
-    const target = parsePostgresUrl(secrets.databaseUrl);
+    const { signal, config } = context;
+    const target = sourceDatabase(context);
     const { lockTimeout, statementTimeout } = config.database.maintain;
     const client = await connect(target, {
       applicationName: 'production-ops maintain',

@@ -1,6 +1,7 @@
+import { sourceDatabase } from '../../backup/index.ts';
 import type { OpsContext } from '../../context/index.ts';
-import { OpsError, toOpsError } from '../../errors/index.ts';
-import { connect, type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
+import { toOpsError } from '../../errors/index.ts';
+import { connect, type PostgresTarget } from '../../postgres/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { type Advice, advise } from '../advise/index.ts';
 import { type Catalog, type CatalogIndex, readCatalog, readStatistics } from '../catalog/index.ts';
@@ -44,7 +45,7 @@ export function createAdviseOperation(readWorkload: WorkloadReader): Operation<A
     kind: 'database.advise',
     dataSchema: adviseDataSchema,
     async execute(input, context) {
-      const target = productionOf(context);
+      const target = sourceDatabase(context);
       await using session = await openSession(target, { signal: context.signal });
       const facts = await readFacts(session, target, context, readWorkload);
       const search = await searchIndexes(target, facts, input, context);
@@ -58,14 +59,6 @@ export function createAdviseOperation(readWorkload: WorkloadReader): Operation<A
       if (data && input.issue) await publishAdvice(data, context);
     },
   };
-}
-
-function productionOf({ secrets }: OpsContext): PostgresTarget {
-  if (secrets.databaseUrl) return parsePostgresUrl(secrets.databaseUrl);
-  throw new OpsError('CONFIG_MISSING_VALUE', 'DATABASE_URL is not set', {
-    hint: 'Set DATABASE_URL in the environment: postgres://user:password@host:5432/database.',
-    exit: 'usage',
-  });
 }
 
 /** What is known of production; nothing is written there. */

@@ -8,7 +8,7 @@ import {
   type ThrowawayServer,
 } from '../../../postgres/index.ts';
 import { type Catalog, type CatalogTable, readCatalog, type Statistics } from '../../catalog/index.ts';
-import { createIndexSql } from '../../indexes/index.ts';
+import { createIndexSql, createTrigramExtension } from '../../indexes/index.ts';
 import type { SizedCandidate } from '../candidate.ts';
 import type { Evaluation, Evaluator, Refusal } from '../evaluator.ts';
 import { explainSamples } from '../explain-samples.ts';
@@ -77,7 +77,7 @@ class PlannerCopy implements Evaluator {
   }
 
   async prepare(): Promise<void> {
-    await this.#client.query('CREATE EXTENSION IF NOT EXISTS pg_trgm').catch(thrown => {
+    await this.#client.query(createTrigramExtension).catch(thrown => {
       if (!isServerError(thrown)) throw thrown;
       this.notes.push(
         'pg_trgm is not installed on this machine: no index for LIKE in the middle of text could be judged.',
