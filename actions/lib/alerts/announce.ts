@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Config, SecretValues } from '../config/index.ts';
-import { createGitHub, type GitHub } from '../github/index.ts';
+import { type GitHub, githubOf } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
 import { type Report, reportPath, reportUrl, type Summary } from '../reports/index.ts';
 import { type AlertMemory, createDirectoryMemory } from './memory.ts';
@@ -68,16 +68,6 @@ export function describeAnnouncement({ action, number, channel }: AlertSync['ann
   }[action.kind];
   const where = channel === 'webhook' ? 'webhook' : number ? `#${number}` : 'new';
   return `${verb} ${key} (${where})`;
-}
-
-export function githubOf({
-  secrets,
-  log,
-  signal,
-}: Pick<AnnounceFrame, 'secrets' | 'log' | 'signal'>): GitHub | undefined {
-  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = secrets;
-  if (!token || !repository) return undefined;
-  return createGitHub({ token, repository, apiUrl, log, signal });
 }
 
 function reportUrlOf({ config, secrets }: AnnounceFrame): (kind: string, id: string) => string | undefined {

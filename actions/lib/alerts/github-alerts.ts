@@ -1,5 +1,5 @@
 import { OpsError, toOpsError } from '../errors/index.ts';
-import { type GitHub, GitHubError } from '../github/index.ts';
+import { createLabel, type GitHub, GitHubError, isProgram, onceOnly } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
 import type { AlertAction, Reason } from './actions.ts';
 import { commentBody, commentMarker, type IssueText, issueBody, issueTitle } from './issue-body.ts';
@@ -149,23 +149,6 @@ async function openIssue(state: AlertState, context: Context): Promise<{ number:
 }
 
 /**
- * A new issue or comment must not come twice: when the answer was lost it is looked for, and made again only when it is
- * not there. The list endpoint shows what was written before it was asked.
- */
-async function onceOnly<T>(make: () => Promise<T>, find: () => Promise<T | undefined>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await make();
-    } catch (error) {
-      if (!(error instanceof GitHubError) || !error.mayHaveHappened) throw error;
-      const found = await find();
-      if (found !== undefined) return found;
-      if (attempt === 2) throw error;
-    }
-  }
-}
-
-/**
  * An issue that a person's token writes is a person's issue, and the next run would not know it again and write another
  * one. GITHUB_TOKEN and those of apps are not let ask who they are, which is answer enough.
  */
@@ -173,13 +156,12 @@ async function checkIdentity({ github, authors }: Context): Promise<void> {
   let login: string;
   try {
     const { data } = await github.request<{ login: string; type?: string }>('GET /user');
-    if (data.type === 'Bot' || data.login.endsWith('[bot]')) return;
+    if (isProgram(data, authors)) return;
     login = data.login;
   } catch (error) {
     if (error instanceof GitHubError && (error.status === 403 || error.status === 404)) return;
     throw error;
   }
-  if (authors.includes(login)) return;
   throw new OpsError('ALERTS_AUTHOR', `GITHUB_TOKEN is that of ${login}, whose issues are not taken for alerts`, {
     hint: `Let a workflow announce with its own token, or add '${login}' to alerts.authors in .github/ops.yml.`,
   });
@@ -191,19 +173,13 @@ async function ensureLabel(name: string, { github, knownLabels }: Context): Prom
     await github.request('GET /repos/{owner}/{repo}/labels/{name}', { name });
   } catch (error) {
     if (!(error instanceof GitHubError) || error.status !== 404) throw error;
-    try {
-      const isOurs = name === alertLabel;
-      await github.request(
-        'POST /repos/{owner}/{repo}/labels',
-        isOurs
-          ? { name, color: 'b60205', description: 'Opened, kept and closed by Production Ops' }
-          : { name, color: 'ededed' },
-        { isRepeatable: true },
-      );
-    } catch (second) {
-      // Another run was faster.
-      if (!(second instanceof GitHubError) || second.status !== 422) throw second;
-    }
+    const isOurs = name === alertLabel;
+    await createLabel(
+      github,
+      isOurs
+        ? { name, color: 'b60205', description: 'Opened, kept and closed by Production Ops' }
+        : { name, color: 'ededed' },
+    );
   }
   knownLabels.add(name);
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { mostBodyCharacters } from '../github/index.ts';
 import { formatBytes, formatCount, formatDuration, formatRatio } from '../log/index.ts';
 import { cell, codeBlock, codeSpan, flat, inertText, link } from '../markdown/index.ts';
 import type { Reason } from './actions.ts';
@@ -14,9 +15,6 @@ export interface IssueText {
   /** Where a person reads a report; undefined when it is published nowhere. */
   reportUrl(kind: string, reportId: string): string | undefined;
 }
-
-// GitHub takes 65,536 characters; what it counts as one is not always what JavaScript does.
-const longestBody = 60_000;
 
 /** `Critical: The newest backup is older than the objective allows (shop)`; changes with the severity alone. */
 export function issueTitle({ id, target, severity }: AlertState): string {
@@ -42,9 +40,9 @@ export function issueBody(state: AlertState, text: IssueText): string {
     '',
     `<sub>Kept by Production Ops for ${inertText(text.platform)}: the text above is written anew while it lasts, so put notes in a comment. It closes by itself when the check is well. Close it by hand, and it stays closed until it was well and is breached again.</sub>`,
   ].join('\n');
-  if (body.length <= longestBody) return body;
+  if (body.length <= mostBodyCharacters) return body;
   // What is foreign is bounded, so this is a runbook that somebody wrote a book into.
-  return `${body.slice(0, longestBody - 2)}\n…`;
+  return `${body.slice(0, mostBodyCharacters - 2)}\n…`;
 }
 
 /** What a person is told when an issue changes; undefined changes need no comment. */
@@ -112,7 +110,7 @@ function memberTable(members: readonly Member[], unlisted: number): string[] {
   });
   const table = ['| | Check | Since | |', '|---|---|---|---|'];
   // The marker holds them all; the table may be cut.
-  let room = longestBody / 2;
+  let room = mostBodyCharacters / 2;
   let shown = 0;
   for (const row of rows) {
     room -= row.length + 1;

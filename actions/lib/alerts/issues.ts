@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GitHub } from '../github/index.ts';
+import { type GitHub, isProgram } from '../github/index.ts';
 import type { ExistingAlert } from './actions.ts';
 import type { Severity } from './policy.ts';
 import { type AlertState, decodeMarker } from './state.ts';
@@ -76,11 +76,6 @@ export function readAlertIssue(raw: unknown, authors: readonly string[]): AlertI
   if (!marker) return undefined;
   const state = marker.state ?? unknownState(marker.key, created_at, title);
   return { number, url, title, body: body ?? '', isOpen: openness === 'open', state };
-}
-
-/** No person can have brackets in a login. */
-function isProgram(user: { login: string; type?: string | undefined }, authors: readonly string[]): boolean {
-  return user.type === 'Bot' || user.login.endsWith('[bot]') || authors.includes(user.login);
 }
 
 /** Somebody damaged the marker, and the key is left: what is known of it besides is written anew. */

@@ -3,10 +3,10 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
-import type { GitHub } from '../github/index.ts';
+import { type GitHub, githubOf } from '../github/index.ts';
 import { formatDuration } from '../log/index.ts';
 import { createDirectoryReader, type Operation, type Report, reportSchema } from '../reports/index.ts';
-import { announce, describeAnnouncement, githubOf } from './announce.ts';
+import { announce, describeAnnouncement } from './announce.ts';
 import { createGitHubAlerts } from './github-alerts.ts';
 import { alertPolicy } from './policy.ts';
 

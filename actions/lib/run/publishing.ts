@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { announce, createGitHubMemory } from '../alerts/index.ts';
 import type { Environment, LoadedConfig } from '../config/index.ts';
 import { OpsError, toOpsError } from '../errors/index.ts';
-import { createGitHub } from '../github/index.ts';
+import { requireGitHub } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
 import { createDirectoryStore, createGitHubReader, createGitHubStore, type ReportStore } from '../reports/index.ts';
 import type { RunEvent } from './event.ts';
@@ -33,9 +33,8 @@ export function publishing(options: PublishingOptions): Pick<Frame, 'store' | 'a
     log.info(`The report is kept on the runner and announced to nobody: ${plan.reason}`);
     return { store: local };
   }
-  const { githubToken: token = '', githubRepository: repository = '', githubApiUrl: apiUrl } = secrets;
   const { path: folder, branch } = config.reports;
-  const github = createGitHub({ token, repository, ...(apiUrl && { apiUrl }), log, signal });
+  const github = requireGitHub({ secrets, log, signal }, "'contents: write' and 'issues: write'");
   const memory = createGitHubMemory({ github, branch, folder, signal, log });
   return {
     store: withSpare(createGitHubStore({ github, branch, folder, signal, warn }), local),

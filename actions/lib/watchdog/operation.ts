@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { nearest } from '../config/index.ts';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
-import { createGitHub, type GitHub } from '../github/index.ts';
+import { type GitHub, githubOf } from '../github/index.ts';
 import {
   type Check,
   createDirectoryReader,
@@ -42,7 +42,7 @@ export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
   kind: 'watchdog.run',
   dataSchema: watchdogDataSchema,
   async execute(input, context) {
-    const github = openGitHub(context);
+    const github = githubOf(context);
     const expectations = expect(await findWorkflows(context, github), input, context);
     const data: WatchdogData = { jobs: [], schedules: [], heartbeat: null };
     const checks: Check[] = expectations.unreadable.map(({ file, reason }) => unreadable(file, reason));
@@ -70,11 +70,6 @@ export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
   lines: watchdogLines,
   summary: watchdogSummary,
 };
-
-function openGitHub({ secrets, log, signal }: OpsContext): GitHub | undefined {
-  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = secrets;
-  return token && repository ? createGitHub({ token, repository, apiUrl, log, signal }) : undefined;
-}
 
 function openReader({ reports }: WatchdogInput, context: OpsContext, github: GitHub | undefined): ReportReader {
   const { path, branch } = context.config.reports;

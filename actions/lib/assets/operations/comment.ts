@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { requireGitHub } from '../../github/index.ts';
 import type { Operation } from '../../reports/index.ts';
-import { githubOf } from '../github-of.ts';
 import {
   commentBody,
   type FinishedRun,
@@ -37,7 +37,7 @@ export const assetsCommentOperation: Operation<AssetsCommentInput, AssetsComment
   kind: 'assets.comment',
   dataSchema,
   async execute({ run, artifact }, context) {
-    const github = githubOf(context, "'actions: read' and 'pull-requests: write'");
+    const github = requireGitHub(context, "'actions: read' and 'pull-requests: write'");
     const done = (pullRequest: number | null, comment: AssetsCommentData['comment']) => ({
       data: { pullRequest, comment },
       checks: [],

@@ -1,13 +1,13 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { requireGitHub } from '../../github/index.ts';
 import { formatBytes, formatCount } from '../../log/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { annotationsOf } from '../annotations.ts';
 import { readBundles } from '../bundle.ts';
 import { openCache } from '../cache/index.ts';
 import { assetsDataSchema } from '../data.ts';
-import { githubOf } from '../github-of.ts';
 import { fitted, propose, type Replacement, smallerFiles } from '../pull-request/index.ts';
 import { emptyRun, runTree, weigh } from '../run-tree.ts';
 import { changeTable, linesOf, summaryOf } from '../text-of.ts';
@@ -33,7 +33,7 @@ export const assetsProposeOperation: Operation<AssetsProposeInput, AssetsPropose
   async execute({ globs, bundles }, context) {
     const { config, cwd, now, signal } = context;
     const { path, keepDays } = config.assets.cache;
-    const github = githubOf(context, "'contents: write' and 'pull-requests: write'");
+    const github = requireGitHub(context, "'contents: write' and 'pull-requests: write'");
     const root = await realpath(cwd);
     const isMerge = bundles.length > 0;
     const run = isMerge ? emptyRun() : await runTree({ mode: 'check', globs, inPlace: false }, context);

@@ -2,12 +2,11 @@ import { realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { OpsContext } from '../../context/index.ts';
-import { type GitHub, GitHubError } from '../../github/index.ts';
+import { type GitHub, GitHubError, requireGitHub } from '../../github/index.ts';
 import type { Check, Operation } from '../../reports/index.ts';
 import { annotationsOf } from '../annotations.ts';
 import { openCache } from '../cache/index.ts';
 import { type AssetsData, assetsDataSchema } from '../data.ts';
-import { githubOf } from '../github-of.ts';
 import { changedFiles, commentBody, type PullRequest, reviewFileName, upsertComment } from '../pull-request/index.ts';
 import { bytesAfter } from '../result.ts';
 import { runTree, type TreeRun } from '../run-tree.ts';
@@ -49,7 +48,7 @@ export const assetsReviewOperation: Operation<AssetsReviewInput, AssetsReviewDat
   dataSchema: reviewDataSchema,
   async execute(input, context) {
     const { pullRequest, globs, folder } = input;
-    const github = githubOf(context, "'contents: read' and 'pull-requests: write'");
+    const github = requireGitHub(context, "'contents: read' and 'pull-requests: write'");
     const only = await changedFiles(github, pullRequest.number);
     const run = await runTree({ mode: 'check', globs, only, inPlace: false }, context);
     const fix = await fixOf(input, run, context, github);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type GitHub, GitHubError } from '../../github/index.ts';
+import { type GitHub, GitHubError, isProgram, onceOnly } from '../../github/index.ts';
 
 /** Where a pull request has several checks, each has a name, and its own comment. */
 export const checkNameSchema = z.string().regex(/^[\w-]{1,40}$/);
@@ -61,7 +61,7 @@ const marker = /^<!-- production-ops:assets(?::([\w-]+))? run=(\d+)\.(\d+) -->/;
 async function ownComments(
   github: GitHub,
   { number, name }: Pick<CommentInput, 'number' | 'name'>,
-  authors: ReadonlySet<string>,
+  authors: readonly string[],
 ): Promise<OwnComment[]> {
   const own: OwnComment[] = [];
   const list = github.paginate('GET /repos/{owner}/{repo}/issues/{number}/comments', { number });
@@ -69,9 +69,7 @@ async function ownComments(
     const comment = commentSchema.safeParse(raw).data;
     const match = marker.exec(comment?.body ?? '');
     if (!comment?.user || !match || (match[1] ?? null) !== name) continue;
-    const { login, type } = comment.user;
-    // No person can have brackets in a login.
-    if (type !== 'Bot' && !login.endsWith('[bot]') && !authors.has(login)) continue;
+    if (!isProgram(comment.user, authors)) continue;
     own.push({ id: comment.id, body: comment.body!, run: { id: Number(match[2]), attempt: Number(match[3]) } });
   }
   return own.sort((a, b) => a.id - b.id);
@@ -87,35 +85,26 @@ async function update(github: GitHub, comment: OwnComment, { run }: CommentInput
 }
 
 /** @returns its id, also when the answer was lost and it is found in the list */
-async function create(
-  github: GitHub,
-  input: CommentInput,
-  body: string,
-  authors: ReadonlySet<string>,
-): Promise<number> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const { data } = await github.request<{ id: number }>('POST /repos/{owner}/{repo}/issues/{number}/comments', {
-        number: input.number,
-        body,
-      });
-      return data.id;
-    } catch (error) {
-      if (!(error instanceof GitHubError) || !error.mayHaveHappened) throw error;
-      const made = (await ownComments(github, input, authors)).find(({ body: of }) => of.startsWith(markerOf(input)));
-      if (made) return made.id;
-      if (attempt === 2) throw error;
-    }
-  }
+async function create(github: GitHub, input: CommentInput, body: string, authors: readonly string[]): Promise<number> {
+  const make = async () => {
+    const { data } = await github.request<{ id: number }>('POST /repos/{owner}/{repo}/issues/{number}/comments', {
+      number: input.number,
+      body,
+    });
+    return data.id;
+  };
+  const find = async () =>
+    (await ownComments(github, input, authors)).find(({ body: of }) => of.startsWith(markerOf(input)))?.id;
+  return onceOnly(make, find);
 }
 
 /** A person's token writes as that person. Tokens of Actions and of apps may not ask who they are, and are bots. */
-async function ownLogins(github: GitHub): Promise<Set<string>> {
+async function ownLogins(github: GitHub): Promise<string[]> {
   try {
     const { data } = await github.request<{ login: string }>('GET /user');
-    return new Set([data.login]);
+    return [data.login];
   } catch (error) {
-    if (error instanceof GitHubError && (error.status === 403 || error.status === 404)) return new Set();
+    if (error instanceof GitHubError && (error.status === 403 || error.status === 404)) return [];
     throw error;
   }
 }

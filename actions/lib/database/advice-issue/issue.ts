@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { GitHub } from '../../github/index.ts';
+import { type GitHub, isProgram } from '../../github/index.ts';
 
 export const adviceLabel = 'ops-advice';
 
@@ -65,9 +65,7 @@ function readAnyAdviceIssue(raw: unknown, authors: readonly string[]): AdviceIss
   if (!parsed.success || parsed.data.pull_request || !parsed.data.user) return undefined;
   const { number, title, body, state, user } = parsed.data;
   const labels = parsed.data.labels.flatMap(label => (typeof label === 'string' ? label : label.name) ?? []);
-  // No person can have brackets in a login.
-  const isProgram = user.type === 'Bot' || user.login.endsWith('[bot]') || authors.includes(user.login);
-  if (!isProgram || !labels.some(label => label.toLowerCase() === adviceLabel)) return undefined;
+  if (!isProgram(user, authors) || !labels.some(label => label.toLowerCase() === adviceLabel)) return undefined;
   if (!body || !/^<!-- production-ops advice [\w-]* -->/.test(body)) return undefined;
   return { number, title, body: body.replaceAll('\r\n', '\n'), state, labels };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type GitHub, GitHubError } from '../../github/index.ts';
+import { createLabel, deleteLabel, type GitHub, removeLabel } from '../../github/index.ts';
 import { flat } from '../../markdown/index.ts';
 import { namesOf, type OfferedChange } from '../apply/index.ts';
 import { type AdviceIssue, adviceLabel, isAdviceFor } from './issue.ts';
@@ -81,29 +81,4 @@ const descriptionBeginning = 'Advice for ';
 function descriptionOf(database: string, change?: OfferedChange): string {
   const what = change ? `${change.kind} ${namesOf(change).index} on ${namesOf(change).table}` : '';
   return flat(`${descriptionBeginning}${database}: ${what}`).slice(0, mostCharacters).toWellFormed();
-}
-
-async function createLabel(github: GitHub, label: { name: string; color: string; description: string }): Promise<void> {
-  try {
-    await github.request('POST /repos/{owner}/{repo}/labels', label, { isRepeatable: true });
-  } catch (error) {
-    // Another run was faster.
-    if (!(error instanceof GitHubError) || error.status !== 422) throw error;
-  }
-}
-
-async function deleteLabel(github: GitHub, name: string): Promise<void> {
-  try {
-    await github.request('DELETE /repos/{owner}/{repo}/labels/{name}', { name });
-  } catch (error) {
-    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
-  }
-}
-
-async function removeLabel(github: GitHub, number: number, name: string): Promise<void> {
-  try {
-    await github.request('DELETE /repos/{owner}/{repo}/issues/{number}/labels/{name}', { number, name });
-  } catch (error) {
-    if (!(error instanceof GitHubError) || error.status !== 404) throw error;
-  }
 }

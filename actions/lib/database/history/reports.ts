@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { OpsContext } from '../../context/index.ts';
 import { OpsError, toOpsError } from '../../errors/index.ts';
-import { createGitHub } from '../../github/index.ts';
+import { githubOf } from '../../github/index.ts';
 import {
   type Cell,
   createDirectoryReader,
@@ -60,11 +60,9 @@ export function openHistory(context: OpsContext): DatabaseHistory {
 
 function openReaders(context: OpsContext): ReportReader[] {
   const { path, branch } = context.config.reports;
-  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = context.secrets;
-  const { log, signal } = context;
   const directory = createDirectoryReader(resolve(context.cwd, path));
-  if (!token || !repository) return [directory];
-  return [directory, createGitHubReader(createGitHub({ token, repository, apiUrl, log, signal }), path, branch)];
+  const github = githubOf(context);
+  return github ? [directory, createGitHubReader(github, path, branch)] : [directory];
 }
 
 async function latestOf(reader: ReportReader, kind: string, database: string): Promise<Report | undefined> {

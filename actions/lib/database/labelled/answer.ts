@@ -1,10 +1,7 @@
-import { type GitHub, GitHubError } from '../../github/index.ts';
+import { type GitHub, mostBodyCharacters, removeLabel } from '../../github/index.ts';
 import { codeSpan } from '../../markdown/index.ts';
 import type { Report } from '../../reports/index.ts';
 import { type ApplyData, applySummary } from '../apply/index.ts';
-
-/** GitHub takes 65,536. */
-const mostCharacters = 60_000;
 
 /**
  * Says below the issue what came of the choice, and takes the label away: set again, it is a choice again.
@@ -17,15 +14,7 @@ export async function answer(
   reportId: string,
 ): Promise<void> {
   const lead = `${codeSpan(label)}, chosen by ${codeSpan(outcome.person)}; report ${codeSpan(reportId)}`;
-  const body = `${lead}\n\n${applySummary(outcome)}`.slice(0, mostCharacters).toWellFormed();
+  const body = `${lead}\n\n${applySummary(outcome)}`.slice(0, mostBodyCharacters).toWellFormed();
   await removeLabel(github, number, label);
   await github.request('POST /repos/{owner}/{repo}/issues/{number}/comments', { number, body });
-}
-
-async function removeLabel(github: GitHub, number: number, name: string): Promise<void> {
-  try {
-    await github.request('DELETE /repos/{owner}/{repo}/issues/{number}/labels/{name}', { number, name });
-  } catch (error) {
-    if (!(error instanceof GitHubError) || error.code !== 'GITHUB_NOT_FOUND') throw error;
-  }
 }

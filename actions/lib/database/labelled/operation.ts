@@ -1,7 +1,7 @@
 import { sourceDatabase } from '../../backup/index.ts';
 import type { OpsContext } from '../../context/index.ts';
 import { OpsError, toOpsError } from '../../errors/index.ts';
-import { createGitHub, type GitHub } from '../../github/index.ts';
+import { type GitHub, requireGitHub } from '../../github/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { chosenBy, readAdviceIssue } from '../advice-issue/index.ts';
 import { type ApplyData, applyOperation } from '../apply/index.ts';
@@ -27,7 +27,7 @@ export const applyLabelledOperation: Operation<LabelledInput, ApplyData> = {
   ...applyOperation,
   async execute({ issue, label, dryRun }, context) {
     const id = idIn(label);
-    const github = githubOf(context);
+    const github = requireGitHub(context, "'issues: write'");
     const person = await whoChose(github, { issue, label }, context);
     await assertMayWrite(github, person);
     const chosen = { report: 'latest', ids: [id], reindex: [], mend: false, declared: false, dryRun, chosenBy: person };
@@ -37,7 +37,7 @@ export const applyLabelledOperation: Operation<LabelledInput, ApplyData> = {
   async announce(report, input, context) {
     if (chosenBy(input.label) === undefined) return;
     try {
-      const github = githubOf(context);
+      const github = requireGitHub(context, "'issues: write'");
       const person = report.data?.chosenBy ?? (await whoChose(github, input, context));
       await answer(github, input, { ...report, person }, report.id);
     } catch (thrown) {
@@ -53,11 +53,6 @@ function idIn(label: string): string {
     hint: 'It is apply-index: and the id of a change, as the issue of the advice shows it.',
     exit: 'usage',
   });
-}
-
-function githubOf({ secrets, log, signal }: OpsContext): GitHub {
-  const { githubToken: token = '', githubRepository: repository = '', githubApiUrl: apiUrl } = secrets;
-  return createGitHub({ token, repository, apiUrl, log, signal });
 }
 
 /** The login of who put the label there last. @throws OpsError `APPLY_NOT_OUR_ISSUE`, `APPLY_WITHDRAWN`; GitHubError */

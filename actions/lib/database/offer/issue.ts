@@ -1,6 +1,6 @@
 import type { OpsContext } from '../../context/index.ts';
 import { toOpsError } from '../../errors/index.ts';
-import { createGitHub, type GitHub } from '../../github/index.ts';
+import { type GitHub, githubOf, mostBodyCharacters } from '../../github/index.ts';
 import { codeSpan } from '../../markdown/index.ts';
 import {
   adviceLabel,
@@ -13,21 +13,18 @@ import {
 import type { AdviseData } from './data.ts';
 import { evidence } from './text.ts';
 
-/** GitHub takes 65,536; the rest is room for the marker and for what a person adds. */
-const mostCharacters = 60_000;
-
 /**
  * The evidence as one issue for each database, brought up to date in place: opened when something is offered, closed when
  * nothing is any more, and none that a person wrote is touched. What fails here is a warning: the advice is on record, and
  * the next one writes the issue anew.
  */
-export async function publishAdvice(data: AdviseData, { config, secrets, log, signal }: OpsContext): Promise<void> {
-  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = secrets;
-  if (!token || !repository) {
+export async function publishAdvice(data: AdviseData, context: OpsContext): Promise<void> {
+  const { config, log } = context;
+  const github = githubOf(context);
+  if (!github) {
     log.warn('No issue was written: GITHUB_TOKEN or GITHUB_REPOSITORY is not set');
     return;
   }
-  const github = createGitHub({ token, repository, ...(apiUrl && { apiUrl }), log, signal });
   try {
     await writeAdvice(data, github, config.alerts.authors);
   } catch (thrown) {
@@ -62,7 +59,7 @@ async function writeAdvice(data: AdviseData, github: GitHub, authors: readonly s
 
 export function issueBody(data: AdviseData): string {
   const lead = [adviceMarker(data.database), ...howToApply(data)].join('\n');
-  return `${lead}\n${evidence(data, mostCharacters - lead.length - 1)}`;
+  return `${lead}\n${evidence(data, mostBodyCharacters - lead.length - 1)}`;
 }
 
 function howToApply({ changes }: AdviseData): string[] {
