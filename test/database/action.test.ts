@@ -30,9 +30,9 @@ describe('the built action of the database', () => {
     runs.push(run);
     return run;
   };
-  const urlOf = (database: string) => {
+  const urlOf = (database: string, user = 'keeper') => {
     const { host, port } = server.target;
-    return `postgres://keeper:${encodeURIComponent(password)}@${host}:${port}/${database}?sslmode=disable`;
+    return `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}?sslmode=disable`;
   };
   const sql = async (text: string, database = 'shop') => {
     const client = await connect(withDatabase(server.target, database));
@@ -53,7 +53,11 @@ describe('the built action of the database', () => {
       Runner.open(['database']),
       openGitHubWorld(),
     ]);
-    await sql(`create role keeper superuser login password '${password}'`, 'postgres');
+    await sql(
+      `create role keeper superuser login password '${password}';
+       create role reader login password '${password}'; grant pg_monitor, pg_read_all_data to reader`,
+      'postgres',
+    );
     await sql('create database shop', 'postgres');
     await sql(`
       create extension pg_stat_statements;
@@ -102,7 +106,10 @@ describe('the built action of the database', () => {
 
   test('advises what it proved on a copy, in an issue; what is chosen of it is applied, and nothing else', async () => {
     const asked = { budget: '50MB', 'write-issue': 'true', 'fail-on-breach': 'false' };
-    const advice = await act('advise', asked, withGitHub());
+    // Production is only read: a role that may look is enough.
+    const written = withGitHub();
+    const asReader = { ...written, env: { ...written.env, DATABASE_URL: urlOf('shop', 'reader') } };
+    const advice = await act('advise', asked, asReader);
     // The declared index that is missing is a breach still; it is a warning, and the step is green.
     expect([advice.code, advice.outputs['exit-code']], advice.visible).toEqual([0, '3']);
     expect(advice.stdout).toMatch(/^::warning title=database\.indexes\.drift::/m);

@@ -8,19 +8,26 @@ import {
   type WorkloadReader,
 } from '../../../actions/lib/database/offer/index.ts';
 import { parseStatement } from '../../../actions/lib/database/statements/index.ts';
-import { connect, type PostgresTarget } from '../../../actions/lib/postgres/index.ts';
+import { connect, type PostgresTarget, withUser } from '../../../actions/lib/postgres/index.ts';
 import type { Report } from '../../../actions/lib/reports/index.ts';
 import { createPlatform } from '../../../scripts/platform/platform.ts';
 import { failureOf, openWorld, type TestContext, type World } from '../../backup/harness.ts';
 
 let world: World;
 let shop: PostgresTarget;
+/** The same by a role that may look, and nothing else: what the README says is enough. */
+let reader: PostgresTarget;
 beforeAll(async () => {
   world = await openWorld({
     settings: { shared_preload_libraries: 'pg_stat_statements', 'pg_stat_statements.track': 'all', autovacuum: false },
   });
   shop = await world.database('shop', 'create extension pg_stat_statements');
   await createPlatform(shop, { rows: 40_000 });
+  await world.query(
+    shop,
+    "create role reader login password 'reads'; grant pg_monitor, pg_read_all_data to reader; revoke all on schema public from public",
+  );
+  reader = withUser(shop, 'reader', 'reads');
   // What it took to load the platform is not what it is used for.
   await world.query(shop, 'select pg_stat_statements_reset(), pg_stat_reset()');
   await business(shop);
@@ -65,7 +72,7 @@ const readWorkload: WorkloadReader = async session => {
 const operation = createAdviseOperation(readWorkload);
 const input: AdviseInput = { on: undefined, set: 'latest', source: undefined, budgetBytes: undefined, issue: false };
 const contextOf = (env: Record<string, string | undefined> = {}): Promise<TestContext> =>
-  world.context({ env: { DATABASE_URL: shop.url, ...env } });
+  world.context({ env: { DATABASE_URL: reader.url, ...env } });
 const indexesOf = (target: PostgresTarget) =>
   world.query(target, `select indexname from pg_indexes where schemaname in ('public', 'content') order by 1`);
 
@@ -138,7 +145,7 @@ test('a copy that is named serves as well, and keeps no index', async () => {
 }, 180_000);
 
 test('goes as far as the configuration lets it', async () => {
-  const env = { DATABASE_URL: shop.url, BACKUP_LOCAL_PATH: undefined };
+  const env = { DATABASE_URL: reader.url, BACKUP_LOCAL_PATH: undefined };
   const advise = { statements: 2, budgetBytes: 3_000_000 };
   const context = await world.context({ env, config: { database: { advise } } });
   const { data } = await operation.execute(input, context);
