@@ -8,7 +8,7 @@ import {
   type PlanNode,
   type WorkloadStatement,
 } from '../../../actions/lib/database/statements/index.ts';
-import { connect, startThrowawayServer, type ThrowawayServer } from '../../../actions/lib/postgres/index.ts';
+import { connect, startThrowawayServer, type ThrowawayServer, withUser } from '../../../actions/lib/postgres/index.ts';
 import {
   capabilityCases,
   capabilityIndexes,
@@ -121,6 +121,26 @@ requireService('hypopg')('with HypoPG in the database', () => {
       expect(rows[0].n).toBe(0);
     } finally {
       await client.query('DROP EXTENSION hypopg');
+    }
+  }, 120_000);
+
+  it('a role that may only read gets the same: no plan of a statement that writes asks for the right to write', async () => {
+    await client.query('CREATE EXTENSION IF NOT EXISTS hypopg');
+    await client.query("CREATE ROLE reader LOGIN PASSWORD 'reads'; GRANT pg_monitor, pg_read_all_data TO reader");
+    const target = withUser(server.target, 'reader', 'reads');
+    const reader = await connect(target, {
+      settings: { default_transaction_read_only: 'on', search_path: 'capability, public' },
+    });
+    try {
+      const writing = statements.filter((_, n) => /^(update|delete)/i.test(capabilityCases[n]!.sql.trim()));
+      expect(writing.length).toBeGreaterThan(0);
+      const advice = await advise({ client: reader, target, statements: writing, budgetBytes: 2 ** 30 });
+      expect(advice.evaluator).toBe('hypopg');
+      expect(advice.unanswered).toEqual([]);
+      expect(advice.chosen.length).toBeGreaterThan(0);
+    } finally {
+      await reader.end();
+      await client.query('DROP OWNED BY reader; DROP ROLE reader; DROP EXTENSION hypopg');
     }
   }, 120_000);
 

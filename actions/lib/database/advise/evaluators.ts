@@ -2,9 +2,10 @@ import type pg from 'pg';
 import { OpsError, toOpsError } from '../../errors/index.ts';
 import type { PostgresTarget } from '../../postgres/index.ts';
 import type { Catalog, CatalogTable, Statistics } from '../catalog/index.ts';
+import { writesRows } from '../statements/index.ts';
 import type { Candidate, SizedCandidate } from './candidate.ts';
 import type { Evaluator } from './evaluator.ts';
-import { findHypopg, HypopgEvaluator } from './hypopg.ts';
+import { findHypopg, HypopgEvaluator, isServerError } from './hypopg.ts';
 import type { PlannedStatement } from './planned-statement.ts';
 import { startPlannerCopy } from './planner-copy/planner-copy.ts';
 import type { EvaluatorKind } from './result.ts';
@@ -19,7 +20,8 @@ export interface EvaluatorsOptions {
 
 /**
  * Who answers for which statement. HypoPG where the database has it; a planner copy where it has not, and beside HypoPG
- * for the statements that GIN could serve. One statement is always asked of the same planner, so that its costs compare.
+ * for the statements that GIN could serve and, by a role that may only read, for those that write. One statement is always
+ * asked of the same planner, so that its costs compare.
  */
 export class Evaluators {
   readonly kind: EvaluatorKind;
@@ -63,20 +65,39 @@ export class Evaluators {
   /** Decides by the candidates of each statement who answers for it; before any question about it. */
   async assign(byStatement: ReadonlyMap<PlannedStatement, readonly Candidate[]>): Promise<void> {
     if (this.#primary.kind !== 'hypopg') return;
-    const needs = [...byStatement].filter(([, candidates]) =>
-      candidates.some(candidate => candidate.definition.method === 'gin'),
-    );
+    const needs: PlannedStatement[] = [];
+    const left = new Set<string>();
+    for (const [statement, candidates] of byStatement) {
+      const why = await this.#whyNotHypopg(statement, candidates);
+      if (why === undefined) continue;
+      needs.push(statement);
+      left.add(why);
+    }
     if (needs.length === 0) return;
-    const left = 'GIN indexes could not be judged before the proof: HypoPG does not know them';
-    if (!this.#startCopy) return void this.#notes.push(`${left}, and there is no planner copy beside it.`);
+    const note = (more: string) => this.#notes.push(...[...left].map(why => `${why}, and ${more}`));
+    if (!this.#startCopy) return void note('there is no planner copy beside it.');
     try {
       this.#copy = await this.#startCopy();
     } catch (thrown) {
       const error = toOpsError(thrown);
       if (error.code === 'CANCELLED') throw error;
-      return void this.#notes.push(`${left}, and no planner copy could be made: ${error.message}`);
+      return void note(`no planner copy could be made: ${error.message}`);
     }
-    for (const [statement] of needs) this.#onCopy.add(statement.id);
+    for (const statement of needs) this.#onCopy.add(statement.id);
+  }
+
+  async #whyNotHypopg(statement: PlannedStatement, candidates: readonly Candidate[]): Promise<string | undefined> {
+    if (candidates.some(candidate => candidate.definition.method === 'gin'))
+      return 'GIN indexes could not be judged before the proof: HypoPG does not know them';
+    if (candidates.length === 0 || !writesRows(statement.parsed)) return undefined;
+    try {
+      await this.#primary.explain(statement, []);
+      return undefined;
+    } catch (thrown) {
+      // insufficient_privilege: EXPLAIN asks for the rights of the statement, which a role that looks only has not.
+      if (!isServerError(thrown) || !('code' in thrown) || thrown.code !== '42501') return undefined;
+      return 'Statements that write could not be judged: HypoPG asks the server, which plans them only for who may write';
+    }
   }
 
   of(statement: PlannedStatement): Evaluator {
