@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { maintainOperation } from '../../../actions/lib/database/index.ts';
 import type { ThrowawayOptions } from '../../../actions/lib/postgres/index.ts';
 import { Stage } from './stage.ts';
 
@@ -105,6 +106,24 @@ describe.each(servers.filter(([, , isThere]) => isThere))('%s', (_name, options)
       ),
     ).toEqual([]);
     expect(analysed.report.status).toBe('ok');
+  });
+
+  test.runIf(options.major === 17)('a role with pg_maintain maintains tables that are not its own', async () => {
+    await stage.create(
+      'kept',
+      `create table t (n int); insert into t select generate_series(1, 5000);
+       create schema app; create table app.t as select generate_series(1, 5000) as n;
+       create role caretaker login password 'cares'; grant usage on schema app to caretaker`,
+    );
+    const maintain = async () => {
+      const target = stage.target('kept', { name: 'caretaker', password: 'cares' });
+      const { data } = await maintainOperation.execute({ dryRun: false }, await stage.context(target));
+      return data.analyzed.map(({ table, status }) => `${table} ${status}`).sort();
+    };
+    expect(await maintain()).toEqual(['app.t failed', 'public.t failed']);
+    await stage.sql('kept', 'grant pg_maintain to caretaker');
+    expect(await maintain()).toEqual(['app.t done', 'public.t done']);
+    expect(await maintain()).toEqual([]);
   });
 
   describe('an ill one', () => {
