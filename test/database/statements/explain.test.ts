@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { explainSamples } from '../../../actions/lib/database/advise/explain-samples.ts';
 import {
   explainableSql,
   explainStatement,
   indexesInPlan,
+  type PlanNode,
   parameterValues,
   parseStatement,
   planNodes,
   prepareStatement,
   resolveUsage,
+  type WorkloadStatement,
 } from '../../../actions/lib/database/statements/index.ts';
 import { openStage, type Stage } from './stage.ts';
 
@@ -84,6 +87,49 @@ describe('the values of parameters', () => {
       null,
     ]);
     expect(values).toEqual(['open', null]);
+  });
+});
+
+describe('the cost of a plan that a LIMIT ends early', () => {
+  const ask = async (sql: string, samples: string[][] = [[]]) => {
+    const parsed = await parseStatement(sql);
+    const usage = resolveUsage(parsed, stage.catalog);
+    const statement = { id: 0, workload: {} as WorkloadStatement, parsed, usage, samples };
+    const { cost } = await explainSamples(stage.client, statement);
+    const { rows } = await stage.client.query(`EXPLAIN (FORMAT JSON) ${sql.replace('$1', `'${samples[0]![0]}'`)}`);
+    const plan: PlanNode = rows[0]['QUERY PLAN'][0].Plan;
+    return { cost, plan, planned: plan['Total Cost'], whole: plan.Plans?.[0]?.['Total Cost'] ?? 0 };
+  };
+
+  it('is the planner’s where every row that is read is wanted', async () => {
+    const { cost, planned, whole } = await ask('SELECT * FROM orders ORDER BY id LIMIT 10');
+    expect(cost).toBe(planned);
+    expect(whole).toBeGreaterThan(planned * 100);
+  });
+
+  it('is more where rows are thrown away until there are enough: the planner takes them to be spread evenly', async () => {
+    for (const sql of [
+      `SELECT * FROM orders WHERE status = 'open' LIMIT 1`,
+      `SELECT * FROM orders WHERE status = 'open' ORDER BY id LIMIT 1`,
+    ]) {
+      const { cost, planned, whole } = await ask(sql);
+      expect(cost, sql).toBeCloseTo(planned + (whole - planned) * 0.03, 6);
+      expect(cost, sql).toBeGreaterThan(planned * 1.5);
+    }
+  });
+
+  it('is the planner’s again where everything had to be read before the first row', async () => {
+    const { cost, planned, plan } = await ask('SELECT status, count(*) FROM orders GROUP BY status ORDER BY 2 LIMIT 1');
+    expect(plan['Node Type']).toBe('Limit');
+    expect(cost).toBeCloseTo(planned, 1);
+  });
+
+  it('of several samples is the mean', async () => {
+    const sql = 'SELECT * FROM orders WHERE id < $1';
+    const [few, many] = [await ask(sql, [['2']]), await ask(sql, [['2000']])];
+    const both = await ask(sql, [['2'], ['2000']]);
+    expect(both.cost).toBeCloseTo((few.cost + many.cost) / 2, 6);
+    expect(many.cost).not.toBe(few.cost);
   });
 });
 
