@@ -8,12 +8,12 @@ import {
 } from '../../../actions/lib/database/advisor.ts';
 import { quoteIdent, quoteQualified } from '../../../actions/lib/postgres/index.ts';
 import type { Result } from '../results.ts';
-import { type PlatformStage, say } from './stage.ts';
+import { type BenchStage, say } from './stage.ts';
 
 const count = 100;
 
 /** Advice for a hundred statements by HypoPG, with a planner copy beside it for what HypoPG does not know. */
-export async function benchHypopg({ client, target, statements }: PlatformStage): Promise<Result[]> {
+export async function benchHypopg({ client, target, statements }: BenchStage): Promise<Result[]> {
   await client.query('CREATE EXTENSION IF NOT EXISTS hypopg').catch(thrown => {
     throw new Error(`HypoPG is not installed for this server: ${thrown.message}`);
   });

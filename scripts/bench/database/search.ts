@@ -8,14 +8,14 @@ import { formatBytes } from '../../../actions/lib/log/index.ts';
 import type { Result } from '../results.ts';
 import { extend } from './extend.ts';
 import { buildDefinitions, dropIndexes } from './indexes.ts';
-import { type PlatformStage, say } from './stage.ts';
+import { type BenchStage, say } from './stage.ts';
 import { measureStates, totalMs } from './times.ts';
 
 /** Of what all tables take. */
 const budgetShares = [0.02, 0.05, 0.12];
 
 /** Our search against Extend, on the same candidates and answers of the planner, at the bytes that are really built. */
-export async function benchSearch(stage: PlatformStage): Promise<Result[]> {
+export async function benchSearch(stage: BenchStage): Promise<Result[]> {
   const { client, target, statements } = stage;
   const { rows } = await client.query<{ bytes: string }>(
     `SELECT sum(pg_table_size(oid)) AS bytes FROM pg_class WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'content'::regnamespace)`,
@@ -69,10 +69,10 @@ async function costOf(advisor: Advisor, weighted: readonly WeightedStatement[], 
 
 /** Bytes of sets as they are really built: each index once, alone, and dropped again. */
 class RealSizes {
-  readonly #stage: PlatformStage;
+  readonly #stage: BenchStage;
   readonly #known = new Map<string, number>();
 
-  constructor(stage: PlatformStage) {
+  constructor(stage: BenchStage) {
     this.#stage = stage;
   }
 
@@ -103,7 +103,7 @@ async function withinBytes(advisor: Advisor, sizes: RealSizes, bytes: number): P
   return best.set;
 }
 
-async function executed(stage: PlatformStage, ours: readonly SizedCandidate[], theirs: readonly SizedCandidate[]) {
+async function executed(stage: BenchStage, ours: readonly SizedCandidate[], theirs: readonly SizedCandidate[]) {
   const { client, session, statements } = stage;
   const a = await buildDefinitions(
     client,

@@ -20,6 +20,7 @@ import {
 import { createPlatform } from '../../platform/platform.ts';
 import { platformStatements } from '../../workload/platform/index.ts';
 import type { ApplicationStatement } from '../../workload/statement.ts';
+import { createWholesale, wholesaleStatements } from '../../workload/wholesale/index.ts';
 
 /** A statement of the application with what it is measured by. */
 export interface StagedStatement {
@@ -31,8 +32,8 @@ export interface StagedStatement {
   workload: WorkloadStatement;
 }
 
-/** The platform on a server of its own, with keys and constraints and no other index. */
-export interface PlatformStage extends AsyncDisposable {
+/** An application's database on a server of its own, with keys and constraints and no other index. */
+export interface BenchStage extends AsyncDisposable {
   server: ThrowawayServer;
   target: PostgresTarget;
   client: pg.Client;
@@ -53,7 +54,31 @@ export const benchSettings = {
 
 const statementTimeoutMs = 60_000;
 
-export async function openPlatformStage(rows: number): Promise<PlatformStage> {
+export function openPlatformStage(rows: number): Promise<BenchStage> {
+  return openStage(platformStatements, async target => {
+    const facts = await createPlatform(target, { rows });
+    say(
+      `platform of ${formatCount(facts.rows)} rows, ${formatBytes(facts.databaseBytes)}, in ${formatDuration(facts.seconds)}`,
+    );
+  });
+}
+
+export function openWholesaleStage(rows: number): Promise<BenchStage> {
+  return openStage(wholesaleStatements, async target => {
+    const client = await connect(target);
+    try {
+      await createWholesale(client, { rows });
+    } finally {
+      await client.end();
+    }
+    say(`wholesaler of about ${formatCount(rows)} rows`);
+  });
+}
+
+async function openStage(
+  application: readonly ApplicationStatement[],
+  create: (target: PostgresTarget) => Promise<void>,
+): Promise<BenchStage> {
   const server = await startThrowawayServer({
     purpose: 'the benchmark of the advisor',
     sharedBuffersMb: 1024,
@@ -61,17 +86,14 @@ export async function openPlatformStage(rows: number): Promise<PlatformStage> {
   });
   try {
     const admin = await connect(server.target);
-    await admin.query('CREATE DATABASE platform');
+    await admin.query('CREATE DATABASE application');
     await admin.end();
-    const target = withDatabase(server.target, 'platform');
-    const facts = await createPlatform(target, { rows });
-    say(
-      `platform of ${formatCount(facts.rows)} rows, ${formatBytes(facts.databaseBytes)}, in ${formatDuration(facts.seconds)}`,
-    );
+    const target = withDatabase(server.target, 'application');
+    await create(target);
     const client = await connect(target, { applicationName: 'bench' });
     await dropSecondaryIndexes(client, await readCatalog(client));
     const session = await openSession(target);
-    const statements = await stageStatements(client, session, platformStatements);
+    const statements = await stageStatements(client, session, application);
     return {
       server,
       target,

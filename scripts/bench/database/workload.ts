@@ -1,19 +1,18 @@
 import { type Advice, advise, definitionSql } from '../../../actions/lib/database/advisor.ts';
 import { formatBytes, formatDuration } from '../../../actions/lib/log/index.ts';
-import { referenceIndexes } from '../../workload/platform/index.ts';
 import type { Result } from '../results.ts';
 import { type BuiltSet, buildDefinitions, buildStatements, bytesOf, dropIndexes } from './indexes.ts';
-import { type PlatformStage, say } from './stage.ts';
+import { type BenchStage, say } from './stage.ts';
 import { measureStates, type Times, totalMs } from './times.ts';
 
 type State = 'none' | 'advised' | 'by hand';
 
 /**
- * What the advisor chooses for the platform's day, with the bytes of the set that was made by hand, against that set:
+ * What the advisor chooses for an application's day, with the bytes of the set that was made by hand, against that set:
  * both are built, and every statement runs without indexes, with the one and with the other, by turns. The advisor is told
  * the texts, how often each is called and how long it takes; of its parameters it knows nothing.
  */
-export async function benchWorkload(stage: PlatformStage): Promise<Result[]> {
+export async function benchWorkload(stage: BenchStage, referenceIndexes: readonly string[]): Promise<Result[]> {
   const { client, session, statements } = stage;
   const byHand = await buildStatements(client, 'by_hand', referenceIndexes);
   const budgetBytes = bytesOf(byHand);
@@ -60,7 +59,7 @@ function judged(times: readonly Times<State>[], advised: BuiltSet, byHand: Built
       value: seconds('advised') / seconds('by hand'),
       target: 1.1,
       unit: '×',
-      detail: `${seconds('advised').toFixed(0)} s of a day against ${seconds('by hand').toFixed(0)} s, and ${seconds('none').toFixed(0)} s without indexes; ${times.length} statements`,
+      detail: `${seconds('advised').toFixed(1)} s of a day against ${seconds('by hand').toFixed(1)} s, and ${seconds('none').toFixed(1)} s without indexes; ${times.length} statements`,
     },
     {
       name: 'bytes of the advised set / by hand',
