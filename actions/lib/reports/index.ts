@@ -18,7 +18,7 @@ export {
   statusSchema,
   worstStatus,
 } from './report.ts';
-export { createDirectoryReader, createGitHubReader, type ReportReader } from './report-reader.ts';
+export { createDirectoryReader, createGitHubReader, createReportReader, type ReportReader } from './report-reader.ts';
 export {
   type Cell,
   cellQuantile,

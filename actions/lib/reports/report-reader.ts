@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import type { OpsContext } from '../context/index.ts';
 import { type GitHub, listFolder, readText } from '../github/index.ts';
 import { type Report, reportSchema } from './report.ts';
 import { parseRollup, type Rollup } from './rollup.ts';
@@ -40,6 +41,15 @@ export function createGitHubReader(github: GitHub, folder: string, branch: strin
     },
     read: path => readText(github, `${root}/${path}`, branch),
   });
+}
+
+/** Those of every run, of the repository, where there is one; else of the folder. */
+export function createReportReader(
+  github: GitHub | undefined,
+  { config: { reports }, cwd }: Pick<OpsContext, 'config' | 'cwd'>,
+): ReportReader {
+  if (github) return createGitHubReader(github, reports.path, reports.branch);
+  return createDirectoryReader(resolve(cwd, reports.path));
 }
 
 interface Files {

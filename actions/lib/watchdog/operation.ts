@@ -1,16 +1,8 @@
-import { resolve } from 'node:path';
 import { nearest } from '../config/index.ts';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
 import { type GitHub, githubOf } from '../github/index.ts';
-import {
-  type Check,
-  createDirectoryReader,
-  createGitHubReader,
-  type Operation,
-  type ReportReader,
-  worstStatus,
-} from '../reports/index.ts';
+import { type Check, createReportReader, type Operation, type ReportReader, worstStatus } from '../reports/index.ts';
 import { type WatchdogData, watchdogDataSchema } from './data.ts';
 import {
   allowanceOf,
@@ -56,7 +48,7 @@ export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
     });
     checks.push(access('watchdog.github', 'Workflows', 'were asked about', facts));
 
-    const reader = openReader(input, context, github);
+    const reader = createReportReader(input.reports === 'directory' ? undefined : github, context);
     const reports = await attempt(context, () => judgeReports(reader, expectations, facts.value ?? [], context, data));
     checks.push(access('watchdog.reports', `Reports in ${reader.place}`, 'were read', reports));
     checks.push(...(reports.value?.checks ?? []));
@@ -70,12 +62,6 @@ export const watchdogOperation: Operation<WatchdogInput, WatchdogData> = {
   lines: watchdogLines,
   summary: watchdogSummary,
 };
-
-function openReader({ reports }: WatchdogInput, context: OpsContext, github: GitHub | undefined): ReportReader {
-  const { path, branch } = context.config.reports;
-  if (github && reports !== 'directory') return createGitHubReader(github, path, branch);
-  return createDirectoryReader(resolve(context.cwd, path));
-}
 
 async function findWorkflows({ cwd }: OpsContext, github: GitHub | undefined): Promise<FoundWorkflows> {
   const found = (await readWorkflows(cwd)) ?? (github && (await fetchWorkflows(github)));

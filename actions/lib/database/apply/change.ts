@@ -117,6 +117,12 @@ export function changeId(
   return `${change.kind}-${hash}`;
 }
 
+/** A rebuild that no advice offers: whatever the index is by now, it is built again as it is. */
+export function reindexChange(of: Pick<ExistingIndex, 'schema' | 'name' | 'table'>): OfferedChange {
+  const index = { ...of, definition: '?', scans: null, coveredBy: null };
+  return { kind: 'reindex', id: changeId({ kind: 'reindex', index }), index, sql: ['REINDEX'], rollback: [] };
+}
+
 /** What the index of a change is called, and its table with the schema. */
 export function namesOf(change: OfferedChange): { table: string; index: string } {
   if (!('definition' in change))

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { nearest } from '../../config/index.ts';
 import type { OpsContext } from '../../context/index.ts';
 import { OpsError } from '../../errors/index.ts';
-import { createGitHub } from '../../github/index.ts';
-import { createDirectoryReader, createGitHubReader, type Report, reportSchema } from '../../reports/index.ts';
+import { githubOf } from '../../github/index.ts';
+import { createReportReader, type Report, reportSchema } from '../../reports/index.ts';
 import { adviceSchema, changeId, type OfferedChange } from './change.ts';
 
 export const adviceKind = 'database.advise';
@@ -56,13 +56,7 @@ export function choose(offered: OfferedBy, ids: readonly string[]): OfferedChang
 }
 
 async function latestAdvice(context: OpsContext): Promise<Report> {
-  const { secrets, config, log, signal, cwd } = context;
-  const { githubToken: token, githubRepository: repository, githubApiUrl: apiUrl } = secrets;
-  const { path, branch } = config.reports;
-  const reader =
-    token && repository
-      ? createGitHubReader(createGitHub({ token, repository, apiUrl, log, signal }), path, branch)
-      : createDirectoryReader(resolve(cwd, path));
+  const reader = createReportReader(githubOf(context), context);
   const latest = await reader.latest(adviceKind);
   if (latest?.data) return latest;
   // The latest may be of a run that failed.

@@ -3,7 +3,7 @@ import { OpsError } from '../../errors/index.ts';
 import type { PostgresTarget } from '../../postgres/index.ts';
 import { type Drift, readDrift } from '../declared/index.ts';
 import { openSession } from '../session/index.ts';
-import { changeId, type OfferedChange } from './change.ts';
+import { changeId, type OfferedChange, reindexChange } from './change.ts';
 
 /**
  * What brings the database to `database.indexes`: builds what is missing, rebuilds what is invalid. What is there under a
@@ -22,10 +22,7 @@ export async function declaredChanges(context: OpsContext, target: PostgresTarge
 }
 
 function changeOf({ kind, schema, table, name, sql, declared }: Drift): OfferedChange {
-  if (kind === 'invalid' || !declared) {
-    const index = { schema, name, table, definition: '?', scans: null, coveredBy: null };
-    return { kind: 'reindex', id: changeId({ kind: 'reindex', index }), index, sql: ['REINDEX'], rollback: [] };
-  }
+  if (kind === 'invalid' || !declared) return reindexChange({ schema, name, table });
   const { definition, prerequisites } = declared;
   return {
     kind: 'create',

@@ -1,11 +1,10 @@
 import { z } from 'zod';
+import { sourceDatabase } from '../../backup/index.ts';
 import type { DatabaseConfig } from '../../config/index.ts';
-import type { OpsContext } from '../../context/index.ts';
 import { OpsError } from '../../errors/index.ts';
-import { type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { applyChanges } from './apply-changes.ts';
-import { changeId, type OfferedChange } from './change.ts';
+import { type OfferedChange, reindexChange } from './change.ts';
 import { checksOf } from './checks.ts';
 import { choose, readAdvice } from './choose.ts';
 import { declaredChanges } from './declared.ts';
@@ -56,7 +55,7 @@ export const applyOperation: Operation<ApplyInput, ApplyData> = {
   dataSchema: applyDataSchema,
   async execute(input, context) {
     assertOneChoice(input);
-    const target = databaseTarget(context);
+    const target = sourceDatabase(context);
     const advice = input.ids.length > 0 ? await readAdvice(input.report, context) : undefined;
     const changes = [
       ...(advice ? choose(advice, input.ids) : []),
@@ -82,14 +81,6 @@ export const applyOperation: Operation<ApplyInput, ApplyData> = {
   lines,
   summary,
 };
-
-export function databaseTarget({ secrets }: Pick<OpsContext, 'secrets'>): PostgresTarget {
-  if (secrets.databaseUrl) return parsePostgresUrl(secrets.databaseUrl);
-  throw new OpsError('CONFIG_MISSING_VALUE', 'DATABASE_URL is not set', {
-    hint: 'Set DATABASE_URL in the environment: postgres://user:password@host:5432/database.',
-    exit: 'usage',
-  });
-}
 
 export function applyOptions({ apply, machine }: DatabaseConfig): ApplyOptions {
   return {
@@ -117,8 +108,7 @@ function reindexOf(text: string): OfferedChange {
       exit: 'usage',
     });
   }
-  const index = { schema, name, table: '?', definition: '?', scans: null, coveredBy: null };
-  return { kind: 'reindex', id: changeId({ kind: 'reindex', index }), index, sql: ['REINDEX'], rollback: [] };
+  return reindexChange({ schema, name, table: '?' });
 }
 
 /** @throws OpsError `USAGE` (exit 2) */

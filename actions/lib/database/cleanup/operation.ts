@@ -1,7 +1,6 @@
+import { sourceDatabase } from '../../backup/index.ts';
 import type { DatabaseConfig } from '../../config/index.ts';
-import type { OpsContext } from '../../context/index.ts';
 import { OpsError } from '../../errors/index.ts';
-import { type PostgresTarget, parsePostgresUrl } from '../../postgres/index.ts';
 import type { Operation } from '../../reports/index.ts';
 import { checksOf } from './checks.ts';
 import { cleanUp } from './clean-up.ts';
@@ -17,7 +16,7 @@ export const cleanupOperation: Operation<CleanupInput, CleanupData> = {
   kind: 'database.cleanup',
   dataSchema: cleanupDataSchema,
   async execute({ dryRun }, context) {
-    const target = targetOf(context);
+    const target = sourceDatabase(context);
     assertRules(context.config.database);
     const data = await cleanUp(context, target, dryRun);
     return { data, checks: checksOf(data), isDryRun: dryRun };
@@ -25,14 +24,6 @@ export const cleanupOperation: Operation<CleanupInput, CleanupData> = {
   lines,
   summary,
 };
-
-function targetOf({ secrets }: Pick<OpsContext, 'secrets'>): PostgresTarget {
-  if (secrets.databaseUrl) return parsePostgresUrl(secrets.databaseUrl);
-  throw new OpsError('CONFIG_MISSING_VALUE', 'DATABASE_URL is not set', {
-    hint: 'Set DATABASE_URL in the environment: postgres://user:password@host:5432/database.',
-    exit: 'usage',
-  });
-}
 
 function assertRules({ cleanup }: DatabaseConfig): void {
   if (cleanup.rules.length > 0) return;
