@@ -75,8 +75,9 @@ installSystemPackages(command.needs.filter(need => !needs[need].after));
 installSystemPackages(command.needs.filter(need => needs[need].after));
 // A small heap makes the collector count every few MiB of stream buffers as a reason to run: a backup had 40 full
 // collections a gigabyte, and 8 with this. It reserves nothing.
-const nodeFlags = ['--import', 'tsx', '--initial-old-space-size=128', '--disable-warning=ExperimentalWarning'];
-// Compiled once, not at each start. It is thrown away with the packages.
+const nodeFlags = ['--initial-old-space-size=128', '--disable-warning=ExperimentalWarning'];
+// Node takes the types out and compiles once, not at each start; a loader before it would have neither kept. It is thrown
+// away with the packages.
 process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'compiled');
 run(findNode(), [...nodeFlags, join(root, command.script), ...args]);
 

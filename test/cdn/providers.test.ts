@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { PurgeData } from '../../actions/lib/cdn/index.ts';
@@ -18,6 +17,7 @@ import {
   startCloudFrontApi,
   startCloudflareApi,
 } from '../services/cdn-apis.ts';
+import { compileCache, opsScript } from '../services/ops-process.ts';
 
 const site = 'https://shop.example.org';
 
@@ -251,7 +251,6 @@ describe('CloudFront', () => {
 describe('Azure Front Door', () => {
   let api: CdnApi<AzureApiCall> & { caFile: string };
   const run = promisify(execFile);
-  const opsScript = fileURLToPath(new URL('../../scripts/ops.ts', import.meta.url));
   const folder = (endpoint = azureIds.endpoint) =>
     folderWith(`cdn:
   zones: { default: { url: '${site}' }, images: { url: 'https://img.example.org' } }
@@ -265,9 +264,9 @@ describe('Azure Front Door', () => {
 `);
   /** A process of its own: which certificates it believes is settled when it starts. */
   const azure = async (argv: readonly string[], cwd: string, token = azureToken) =>
-    run(process.execPath, ['--import', import.meta.resolve('tsx'), opsScript, 'cdn', 'purge', ...argv, '--no-verify'], {
+    run(process.execPath, [opsScript, 'cdn', 'purge', ...argv, '--no-verify'], {
       cwd,
-      env: { PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: api.caFile, AZURE_ACCESS_TOKEN: token },
+      env: { PATH: process.env.PATH, ...compileCache, NODE_EXTRA_CA_CERTS: api.caFile, AZURE_ACCESS_TOKEN: token },
     }).then(
       ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
       (error: { code: number; stdout: string; stderr: string }) => error,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runConsole } from '../../actions/lib/console/index.ts';
+import { compileCache, opsScript } from '../services/ops-process.ts';
 
 const repository = fileURLToPath(new URL('../../', import.meta.url));
 let folder: string;
@@ -157,16 +158,11 @@ describe('--json prints exactly one document', () => {
 
 describe('as a process', () => {
   const run = (args: string[], env: Record<string, string>) =>
-    spawnSync(
-      process.execPath,
-      [
-        '--import',
-        join(repository, 'node_modules', 'tsx', 'dist', 'loader.mjs'),
-        join(repository, 'scripts', 'ops.ts'),
-        ...args,
-      ],
-      { cwd: repository, env: { PATH: process.env.PATH, ...env }, encoding: 'utf8' },
-    );
+    spawnSync(process.execPath, [opsScript, ...args], {
+      cwd: repository,
+      env: { PATH: process.env.PATH, ...compileCache, ...env },
+      encoding: 'utf8',
+    });
 
   test('paths are relative to where the person is, not to where npm runs it', () => {
     const ran = run(['backup', 'verify', 'latest', '--level', 'stored'], {

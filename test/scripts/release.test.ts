@@ -69,7 +69,7 @@ describe('a release of this repository', { timeout: 600_000 }, () => {
       );
     });
   const release = (...args: string[]) =>
-    start(['--import', 'tsx', 'scripts/release.ts', '--platforms', `${process.platform}-${process.arch}`, ...args], {
+    start(['scripts/release.ts', '--platforms', `${process.platform}-${process.arch}`, ...args], {
       cwd: source,
       env: { PATH: process.env.PATH, HOME: folder, TMPDIR: tmpdir() },
     });

@@ -20,6 +20,7 @@ import {
   type ThrowawayServer,
   withDatabase,
 } from '../../../actions/lib/postgres/index.ts';
+import { compileCache, opsScript } from '../../services/ops-process.ts';
 import { startDaemon } from '../../services/processes.ts';
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url));
@@ -169,9 +170,8 @@ export class Stage implements AsyncDisposable {
 
   /** The command line as a process of its own. */
   start(args: string, env: Env): { child: ChildProcess; ended: Promise<Ran> } {
-    const script = join(repository, 'scripts', 'ops.ts');
-    const loader = join(repository, 'node_modules', 'tsx', 'dist', 'loader.mjs');
-    const child = startDaemon(process.execPath, ['--import', loader, script, ...args.split(' ')], {
+    const child = startDaemon(process.execPath, [opsScript, ...args.split(' ')], {
+      ...compileCache,
       ...env,
       INIT_CWD: this.work,
     });
