@@ -19,13 +19,18 @@ beforeAll(async () => {
 });
 afterAll(() => stage[Symbol.asyncDispose]());
 
+/** Number of a process → that of its parent, of those that were there at the last look. */
+const parents = new Map<number, number>();
+
 /** The command lines of every process that descends from `pid`, once each. */
 function commandLines(pid: number, into: Map<string, string>): void {
-  const parents = new Map<number, number>();
-  for (const name of readdirSync('/proc').filter(entry => /^\d+$/.test(entry))) {
+  const running = new Set(readdirSync('/proc').map(Number).filter(Number.isInteger));
+  for (const id of parents.keys()) if (!running.has(id)) parents.delete(id);
+  for (const id of running) {
+    if (parents.has(id)) continue;
     try {
-      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-      parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
+      const stat = readFileSync(`/proc/${id}/stat`, 'latin1');
+      parents.set(id, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
     } catch {
       // ended meanwhile
     }

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { generateIdentity, recipientOf } from '../../../actions/lib/age/index.ts';
@@ -279,17 +279,20 @@ export function filesBelow(folder: string): string[] {
     .sort();
 }
 
-/** Looks as often as it can until `isSeen`, at most `seconds`; false when `child` ended first. */
+/**
+ * Looks again each millisecond until `isSeen`, at most `seconds`; false when `child` ended first. Without the pause the
+ * look takes a core away from what is looked at.
+ */
 export async function whenSeen(isSeen: () => boolean, child?: ChildProcess, seconds = 60): Promise<boolean> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await turn()) {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(1)) {
     if (isSeen()) return true;
     if (child && (child.exitCode !== null || child.signalCode !== null)) return false;
   }
   throw new Error(`Not seen within ${seconds} s`);
 }
 
-/** The same with a question to a server. */
+/** The same with a question to a server, which has more to do for it. */
 export async function whenTrue(isTrue: () => Promise<boolean>, seconds = 60): Promise<void> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await turn()) if (await isTrue()) return;
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await wait(5)) if (await isTrue()) return;
   throw new Error(`Not true within ${seconds} s`);
 }

@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Env, expectRefused, filesBelow, Stage, whenSeen } from './stage.ts';
+import { expectRefused, filesBelow, Stage, whenSeen } from './stage.ts';
 
 let stage: Stage;
 
@@ -15,23 +16,46 @@ beforeAll(async () => {
 });
 afterAll(() => stage[Symbol.asyncDispose]());
 
-const slow: Env = { BACKUP_COMPRESSION_LEVEL: '19' };
+/** The id of a run that has declared itself. */
+const declaredId = () =>
+  filesBelow(join(stage.destination, 'pending', 'database'))
+    .find(file => /^[^/.]+Z-[0-9a-f]{4}\.json$/.test(file))
+    ?.slice(0, -5);
+
+const isDeclared = () => declaredId() !== undefined;
+
+const has = (start: string) => filesBelow(stage.destination).some(file => file.startsWith(start));
+
+/** Holds a run at a moment, so that what is done meanwhile is done meanwhile on a slow machine and on a fast one. */
+async function whileHeld<T>(child: ChildProcess, isThere: () => boolean, work: () => Promise<T>): Promise<T> {
+  expect(await whenSeen(isThere, child)).toBe(true);
+  child.kill('SIGSTOP');
+  try {
+    return await work();
+  } finally {
+    child.kill('SIGCONT');
+  }
+}
 
 describe('two runs at once', () => {
   test('of one database: the younger steps back, and says who runs', async () => {
-    const env = stage.env('shop', slow);
+    const env = stage.env('shop');
     const { child, ended } = stage.start('backup database', env);
-    await whenSeen(() => filesBelow(stage.destination).some(file => file.startsWith('parts/')), child);
-    expectRefused(await stage.ops('backup database', env), 1, 'BACKUP_RUNNING', `process ${child.pid}`, /Wait for it/);
+    const second = await whileHeld(
+      child,
+      () => has('parts/'),
+      () => stage.ops('backup database', env),
+    );
+    expectRefused(second, 1, 'BACKUP_RUNNING', `process ${child.pid}`, /Wait for it/);
     expect((await ended).exitCode).toBe(0);
     await stage.expectOnlyWholeSets(env);
     stage.expectNothingOrphaned();
   });
 
   test('of two databases do not mind each other', async () => {
-    const { child, ended } = stage.start('backup database', stage.env('shop', { ...slow, BACKUP_JOBS: '1' }));
-    await stage.backUp(stage.env('other'));
-    expect(child.exitCode === null || child.exitCode === 0).toBe(true);
+    const { child, ended } = stage.start('backup database', stage.env('shop', { BACKUP_JOBS: '1' }));
+    await whileHeld(child, isDeclared, () => stage.backUp(stage.env('other')));
+    expect(child.exitCode).toBe(null);
     expect((await ended).exitCode).toBe(0);
     await stage.expectOnlyWholeSets(stage.env('shop'));
   });
@@ -47,7 +71,7 @@ describe('two runs at once', () => {
   });
 
   test('in one process, through the library, are told apart as well', async () => {
-    const env = stage.env('shop', slow);
+    const env = stage.env('shop');
     const [a, b] = await Promise.all([stage.ops('backup database', env), stage.ops('backup database', env)]);
     expect([a, b].map(run => run.exitCode)).toContain(0);
     await stage.expectOnlyWholeSets(env);
@@ -59,15 +83,16 @@ describe('two runs at once', () => {
       stage.target('shop'),
       'insert into audit select i, md5(random()::text) from generate_series(1, 20000) i',
     );
-    const env = stage.env('shop', slow);
+    const env = stage.env('shop');
+    const prune = async () => expect((await stage.ops('backup prune', env)).exitCode).toBe(0);
     const { child, ended } = stage.start('backup database', env);
-    let prunes = 0;
-    await whenSeen(() => filesBelow(stage.destination).some(file => file.startsWith('pending/')), child);
-    while (child.exitCode === null) {
-      expect((await stage.ops('backup prune', env)).exitCode).toBe(0);
-      prunes++;
-    }
-    expect(prunes).toBeGreaterThan(0);
+    let id: string | undefined;
+    await whileHeld(child, isDeclared, async () => {
+      id = declaredId();
+      await prune();
+    });
+    await whileHeld(child, () => has(`parts/database/${id}/`), prune);
+    while (child.exitCode === null) await prune();
     expect((await ended).exitCode).toBe(0);
     await stage.expectOnlyWholeSets(env);
     stage.expectNothingOrphaned();
@@ -124,16 +149,10 @@ describe('a declaration that another machine has left', () => {
   });
 
   test('that is taken for dead while it lives notices before it writes a manifest without parts', async () => {
-    const env = stage.env('shop', { ...slow, BACKUP_AGE_RECIPIENTS: undefined });
+    const env = stage.env('shop', { BACKUP_AGE_RECIPIENTS: undefined });
     const { child, ended } = stage.start('backup database', env);
-    const isDeclared = () =>
-      filesBelow(stage.destination).some(file => /^pending\/database\/[^/]+Z-[0-9a-f]{4}\.json$/.test(file));
-    await whenSeen(isDeclared, child);
-    child.kill('SIGSTOP');
     // What another machine does that believes it dead.
-    const { rmSync } = await import('node:fs');
-    rmSync(join(stage.destination, 'pending'), { recursive: true });
-    child.kill('SIGCONT');
+    await whileHeld(child, isDeclared, async () => rmSync(join(stage.destination, 'pending'), { recursive: true }));
     expectRefused(await ended, 1, 'BACKUP_LOST', /took set .* for dead/);
     stage.expectNothingOrphaned();
   });
