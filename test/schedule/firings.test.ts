@@ -206,21 +206,26 @@ function clockOf(timeZone: string, start: number, end: number): { instant: numbe
 
 function matcher(cron: string): (wall: number) => boolean {
   const fields = cron.split(' ');
-  const isIn = (index: number, value: number, min: number, max: number) =>
-    fields[index]!.split(',').some(item => {
+  const valuesOf = (index: number, min: number, max: number) => {
+    const values = new Set<number>();
+    for (const item of fields[index]!.split(',')) {
       const [span, step = '1'] = item.split('/');
       const [from, to] = span === '*' ? [min, max] : [Number(span!.split('-')[0]), Number(span!.split('-').at(-1))];
-      return value >= from && value <= to && (value - from) % Number(step) === 0;
-    });
+      for (let value = from; value <= to; value += Number(step)) values.add(value);
+    }
+    return values;
+  };
+  const [minutes, hours, monthDays] = [valuesOf(0, 0, 59), valuesOf(1, 0, 23), valuesOf(2, 1, 31)];
+  const [months, weekdays] = [valuesOf(3, 1, 12), valuesOf(4, 0, 6)];
   const isEither = !fields[2]!.startsWith('*') && !fields[4]!.startsWith('*');
   return wall => {
     const time = new Date(wall);
-    const isDay = isIn(2, time.getUTCDate(), 1, 31);
-    const isWeekday = isIn(4, time.getUTCDay(), 0, 6);
+    const isDay = monthDays.has(time.getUTCDate());
+    const isWeekday = weekdays.has(time.getUTCDay());
     return (
-      isIn(0, time.getUTCMinutes(), 0, 59) &&
-      isIn(1, time.getUTCHours(), 0, 23) &&
-      isIn(3, time.getUTCMonth() + 1, 1, 12) &&
+      minutes.has(time.getUTCMinutes()) &&
+      hours.has(time.getUTCHours()) &&
+      months.has(time.getUTCMonth() + 1) &&
       (isEither ? isDay || isWeekday : isDay && isWeekday)
     );
   };
