@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -73,4 +73,21 @@ test("Debian's wrapper is passed over: it picks the major by the clusters of the
   for (const program of clientPrograms) await symlink(wrapper, join(binDir, program));
   await writeFile(wrapper, '#!/bin/sh\necho "pg_dump (PostgreSQL) 97.5"\n');
   await expect(findClientTools(97, { binDirs: [binDir] })).rejects.toMatchObject({ code: 'PG_CLIENT_MISSING' });
+});
+
+test('a program is started once to tell its version, and again when another is in its place', async () => {
+  const binDir = await installation('counted', '94.1');
+  const starts = join(folder, 'starts');
+  const counting = async (version: string) => {
+    await rm(join(binDir, 'pg_dump'));
+    await writeFile(join(binDir, 'pg_dump'), `#!/bin/sh\necho >>'${starts}'\necho "pg_dump (PostgreSQL) ${version}"\n`);
+    await chmod(join(binDir, 'pg_dump'), 0o755);
+  };
+  const find = async () => (await findClientTools(94, { binDirs: [binDir] })).version;
+  await counting('94.1');
+  expect([await find(), await find()]).toEqual(['94.1', '94.1']);
+  expect(await readFile(starts, 'utf8')).toBe('\n');
+  await counting('94.2');
+  expect(await find()).toBe('94.2');
+  expect(await readFile(starts, 'utf8')).toBe('\n\n');
 });

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, readdir, realpath } from 'node:fs/promises';
+import { access, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import { OpsError } from '../errors/index.ts';
 import { runChild } from '../process/index.ts';
@@ -118,20 +118,35 @@ async function look(
     // Debian's wrapper picks the major by the clusters of this machine, whatever was asked for.
     if (basename(await realpath(path)) === 'pg_wrapper') return undefined;
   }
-  const path = join(binDir, programs[0]);
-  const said = await runChild({
-    command: path,
-    args: ['--version'],
-    errorCode: 'PG_CLIENT_MISSING',
-    timeoutMs: 10_000,
-    signal,
-  }).catch(thrown => {
-    if (signal?.aborted) throw thrown;
-    // A program that does not run here (another architecture, a missing library) is not an installation.
-    return undefined;
-  });
-  const version = said && /\(PostgreSQL\) ((\d+)\S*)/.exec(said.stdout);
+  const version = /\(PostgreSQL\) ((\d+)\S*)/.exec(await versionOf(join(binDir, programs[0]), signal));
   return version ? { major: Number(version[2]), version: version[1]!, binDir } : undefined;
+}
+
+/** What programs have said, by file: to start one takes longer than all else here, and each database asks. */
+const said = new Map<string, string>();
+
+/** What `--version` prints; empty for a program that does not run here (another architecture, a missing library). */
+async function versionOf(path: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
+    // An upgrade while this runs puts another file there.
+    const file = [path, dev, ino, size, mtimeMs, ctimeMs].join(' ');
+    const known = said.get(file);
+    if (known !== undefined) return known;
+    const { stdout } = await runChild({
+      command: path,
+      args: ['--version'],
+      errorCode: 'PG_CLIENT_MISSING',
+      timeoutMs: 10_000,
+      signal,
+    });
+    said.set(file, stdout);
+    return stdout;
+  } catch (thrown) {
+    if (signal?.aborted) throw thrown;
+    // It may run the next time: a machine that was too busy to answer is asked again.
+    return '';
+  }
 }
 
 /** Every folder in which a distribution, Homebrew or a build from source puts PostgreSQL, then the PATH. */
