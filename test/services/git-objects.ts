@@ -106,11 +106,24 @@ export class GitObjects {
   }
 
   async isAncestor(older: string, newer: string): Promise<boolean> {
-    if ((await this.commit(newer))?.parents.includes(older)) return true;
+    const parents = (await this.commit(newer))?.parents ?? [];
+    if (parents.includes(older)) return true;
+    // Of two that build on one commit neither comes after the other: what writers at once ask all the time.
+    if (parents.length === 1 && newer !== older && (await this.#isBefore(parents[0]!, older))) return false;
     return this.git('merge-base', '--is-ancestor', older, newer).then(
       () => true,
       () => false,
     );
+  }
+
+  /** Whether it is among the commits just before another; false may also mean that it is farther back. */
+  async #isBefore(older: string, newer: string): Promise<boolean> {
+    let at: string | undefined = newer;
+    for (let steps = 0; at !== undefined && steps < 25; steps++) {
+      at = (await this.commit(at))?.parents[0];
+      if (at === older) return true;
+    }
+    return false;
   }
 
   async git(...args: string[]): Promise<string> {
