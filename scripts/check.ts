@@ -9,7 +9,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const outcomes = [
   ['format and lint', await lint(root)],
   ['types', await typeCheck(root)],
-  ['generated files', (await runNode(root, ['scripts/build.ts', '--check'])) === 0],
+  ['generated files', (await runNode(root, ['--import', 'tsx', 'scripts/build.ts', '--check'])) === 0],
   ['floors and versions', await floors()],
 ] as const;
 for (const [name, isFine] of outcomes) console.log(`${isFine ? 'ok    ' : 'FAILED'} ${name}`);

@@ -7,7 +7,8 @@ let isSet = false;
  *
  * V8 counts buffers as part of a heap that it lets grow to little more than what lived through the last collection: 25 MB
  * here, all of it code and configuration. Each collection marks all of that again, which took half of the processor time
- * of a restore. Now it may become five times of that in between, 130 MB.
+ * of a restore. Now it may become five times of that in between, 130 MB. The runner starts an action without flags of Node,
+ * so it is said here.
  */
 export function collectLessOften(): void {
   if (isSet) return;
