@@ -35,7 +35,8 @@ export async function explainStatements(
   statements: readonly MeasuredStatement[],
 ): Promise<ExplainedStatement[]> {
   const paths = await readSearchPaths(session);
-  let catalog: Catalog | undefined;
+  // Asked for once, also when it cannot be read: a locked table would be waited for again with each statement.
+  let catalog: Promise<Catalog> | undefined;
   let hidden: string[] | undefined;
   const explained: ExplainedStatement[] = [];
   for (const statement of statements) {
@@ -57,8 +58,8 @@ export async function explainStatements(
         explained.push({ fingerprint, plan });
         continue;
       }
-      catalog ??= await session.transaction((_query, client) => readCatalog(client));
-      explained.push({ fingerprint, plan: await withValues(session, parsed, catalog, options) });
+      catalog ??= session.transaction((_query, client) => readCatalog(client));
+      explained.push({ fingerprint, plan: await withValues(session, parsed, await catalog, options) });
     } catch (thrown) {
       const error = toOpsError(thrown);
       if (['PG_LOST', 'CANCELLED', 'INTERNAL'].includes(error.code)) throw error;
