@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { decodeOwn } from '../../actions/lib/assets/images/pixels.ts';
 import { assetsOptimizeOperation, type Manifest, manifestSchema, pictureOf } from '../../actions/lib/assets/index.ts';
 import { createCdnService } from '../../actions/lib/cdn/index.ts';
 import { browserBundle } from '../cdn/browser-bundle.ts';
@@ -188,6 +189,30 @@ requireService('browser')('in a real browser', () => {
     ]);
     for (const { colour } of images) await expectColourOfPhoto(colour);
     expect([...new Set(asked)].sort()).toEqual(['/', '/cdn-urls.js', ...images.map(({ source }) => source)].sort());
+  });
+
+  test('an AVIF is shown in the very pixels that its score was taken of', async () => {
+    const { path, width, height } = manifest.assets[0]!.variants.find(each => each.format === 'avif')!;
+    const html = page(`<img src="${path}"><script type="module">
+      const image = document.images[0];
+      await image.decode();
+      const canvas = Object.assign(document.createElement('canvas'), { width: ${width}, height: ${height} });
+      const brush = canvas.getContext('2d');
+      brush.drawImage(image, 0, 0);
+      const { data } = brush.getImageData(0, 0, ${width}, ${height});
+      await fetch('/report', { method: 'POST', body: JSON.stringify([...data].filter((_, at) => at % 4 < 3)) });
+    </script>`);
+    const { report: sent } = await visit({ html, serve, width: 600 });
+    const shown = z.array(z.int()).parse(sent);
+    const scored = await decodeOwn(await fileOf(path));
+    expect([scored.channels, scored.data.length]).toEqual([3, shown.length]);
+    const differences = shown.map((value, at) => value - scored.data[at]!);
+    // Decoders round colours in their own way; none is darker, lighter or of another tint on the whole.
+    expect(differences.filter(each => Math.abs(each) > 2)).toEqual([]);
+    for (const channel of [0, 1, 2]) {
+      const own = differences.filter((_, at) => at % 3 === channel);
+      expect(Math.abs(own.reduce((sum, each) => sum + each, 0) / own.length)).toBeLessThan(0.2);
+    }
   });
 
   async function expectColourOfPhoto(colour: readonly number[]): Promise<void> {

@@ -44,7 +44,8 @@ export function fromPicture({ data, width, height, channels }: Picture, limits: 
 
 /**
  * Settings by measurement at equal SSIMULACRA2: mozjpeg with 4:2:0, WebP with its sharp chroma filter, AVIF with full
- * chroma and its default tuning, which is for this metric.
+ * chroma and its default tuning, which is for this metric. AVIF of 10 bits would weigh 4 % less, but Chromium cuts their
+ * chroma down to 8 bits: what it shows is half a level greener, and up to 0.3 worse than what the score was taken of.
  */
 export function encode(
   source: EncodeSource,
