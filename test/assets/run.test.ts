@@ -58,6 +58,38 @@ describe('optimize', () => {
     expect(await tree.list()).toEqual(before);
   });
 
+  test('what changed without changing in size is brought up to date: the copy, and what is compressed', async () => {
+    const css = (colour: string) => `${looseCss}.last { color: ${colour} }\n`;
+    for (const input of [{ inPlace: true }, { inPlace: false, out: 'dist' }]) {
+      await using tree = await Tree.open({ 'a.css': css('red'), 'b.bin': 'one' });
+      const globs = ['*.css', '*.bin'];
+      const served = async () => {
+        const folder = join(tree.root, input.out ?? '');
+        const [plain, gzip] = [await readFile(join(folder, 'a.css')), await readFile(join(folder, 'a.css.gz'))];
+        expect(gunzipSync(gzip).equals(plain)).toBe(true);
+        return { css: plain.toString().slice(-20), bin: await readFile(join(folder, 'b.bin'), 'utf8') };
+      };
+      await optimize(tree, { ...input, globs }, { hashedNames: false });
+      expect(await served()).toMatchObject({ css: expect.stringContaining('red'), bin: 'one' });
+      await tree.write('a.css', css('tan'));
+      await tree.write('b.bin', 'two');
+      // Looked at before it is written, it is known to the cache.
+      await check(tree, { hashedNames: false });
+      await optimize(tree, { ...input, globs }, { hashedNames: false });
+      expect(await served()).toMatchObject({ css: expect.stringContaining('tan'), bin: 'two' });
+      expect((await optimize(tree, { ...input, globs }, { hashedNames: false })).data.writtenFiles).toBe(0);
+    }
+  });
+
+  test('a compressed file that is not made any more is taken away, and that of a person stays', async () => {
+    await using tree = await Tree.open({ 'a.css': looseCss, 'b.css': 'a{color:red}', 'b.css.gz': 'of a person' });
+    await optimize(tree);
+    expect(await tree.list()).toEqual(['a.css', 'a.css.br', 'a.css.gz', 'b.css', 'b.css.gz']);
+    await tree.write('a.css', 'a{color:tan}');
+    await optimize(tree);
+    expect(await tree.list()).toEqual(['a.css', 'b.css', 'b.css.gz']);
+  });
+
   test('files of one content are all replaced, and the second time changes none of them', async () => {
     const paths = Array.from({ length: 20 }, (_, at) => `${at}.css`);
     await using tree = await Tree.open(Object.fromEntries(paths.map(path => [path, looseCss])));

@@ -31,14 +31,14 @@ export interface Engine extends AsyncDisposable {
   /** One file. What is wrong with it is in the result; the others go on. @throws the reason of the signal */
   look(path: string): Promise<Looked>;
   /**
-   * Many, as many at a time as keep every core busy, in the order that they are given.
-   * @param then what is done with each at once, while others are looked at; its result takes the place of the first
-   */
-  /**
    * A source was replaced by what was made of it: known as such, with the variants of the original, by its content as well
    * as by its place. (Made again from the smaller one, they would be worse.)
    */
   rememberReplaced(result: FileResult): Promise<void>;
+  /**
+   * Many, as many at a time as keep every core busy, in the order that they are given.
+   * @param then what is done with each at once, while others are looked at; its result takes the place of the first
+   */
   lookAtAll(paths: readonly string[], then?: (looked: Looked) => Promise<FileResult>): Promise<Looked[]>;
 }
 

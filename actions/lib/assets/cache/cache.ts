@@ -5,11 +5,13 @@ import { z } from 'zod';
 import { OpsError } from '../../errors/index.ts';
 import { type FileResult, fileResultSchema, sha256Schema, treePathSchema } from '../result.ts';
 import { byBytes, isSettled, type Signature, sameSignature } from '../tree/index.ts';
+import { readWritten, type WrittenFiles } from './written.ts';
 
 /**
  * What came of each file, so that an unchanged one costs a `stat`.
  *
  *   index.ndjson          a line for each path: what the file system said of it, its hash, the key, the result
+ *   written.ndjson        a line for each file that was written into a tree
  *   blobs/ab/abcdef…      what was made, by its SHA-256
  *
  * The key is a hash of the settings and the versions of the tools: another one is another result. A path whose signature
@@ -45,6 +47,7 @@ export interface AssetCache {
   /** Undefined for one that is not there, or is damaged. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   hasBlob(sha256: string): Promise<boolean>;
+  readonly written: WrittenFiles;
   /** Writes the index, and removes what was not used for long. */
   close(): Promise<void>;
 }
@@ -77,12 +80,18 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
     throw cannotWrite(folder, cause);
   });
   const entries = await readIndex(file);
+  const writtenFile = join(folder, 'written.ndjson');
+  const written = await readWritten(writtenFile, today);
   const contents = new Map<string, string>();
   const known = new Set<string>();
   const young = new Set<string>();
   for (const [id, { key, content }] of entries) contents.set(`${key} ${content}`, id);
   const blobPath = (sha256: string) => join(folder, 'blobs', sha256.slice(0, 2), sha256);
   let isChanged = false;
+  const save = (path: string, content: Uint8Array | string) =>
+    replace(path, content).catch(cause => {
+      throw cannotWrite(folder, cause);
+    });
   const use = (entry: Entry): FileResult => {
     if (entry.usedOn !== today) {
       entry.usedOn = today;
@@ -131,9 +140,7 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
       const there = await stat(path).catch(() => undefined);
       if (there?.size !== bytes.length) {
         await mkdir(dirname(path), { recursive: true });
-        await replace(path, bytes).catch(cause => {
-          throw cannotWrite(folder, cause);
-        });
+        await save(path, bytes);
       }
       known.add(sha256);
       return sha256;
@@ -143,16 +150,17 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
       return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
     },
     hasBlob: async sha256 => known.has(sha256) || (await stat(blobPath(sha256)).catch(() => undefined)) !== undefined,
+    written,
     async close() {
       const oldest = new Date(now().getTime() - keepDays * 86_400_000).toISOString().slice(0, 10);
+      const lines = written.linesSince(oldest);
+      if (lines !== undefined) await save(writtenFile, lines);
       const isStale = [...entries.values()].some(({ usedOn }) => usedOn < oldest);
       if (!isChanged && !isStale) return;
       const kept = [...entries.values()]
         .filter(({ usedOn }) => usedOn >= oldest)
         .sort((a, b) => byBytes(idOf(a.path, a.key), idOf(b.path, b.key)));
-      await replace(file, kept.map(entry => `${JSON.stringify(entry)}\n`).join('')).catch(cause => {
-        throw cannotWrite(folder, cause);
-      });
+      await save(file, kept.map(entry => `${JSON.stringify(entry)}\n`).join(''));
       if (isStale) await sweep(folder, new Set(kept.flatMap(({ result }) => blobsOf(result))));
     },
   };
