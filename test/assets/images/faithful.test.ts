@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { profileSegments, readJpeg, smallExif, writeJpeg } from '../../../actions/lib/assets/images/files/index.ts';
@@ -148,6 +149,15 @@ describe('which way up', () => {
   });
 });
 
+function chunkOf([type, body]: readonly [type: string, body: Buffer]): Buffer {
+  const chunk = Buffer.alloc(12 + body.length);
+  chunk.writeUInt32BE(body.length, 0);
+  chunk.write(type, 4, 'latin1');
+  body.copy(chunk, 8);
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, 8 + body.length)), 8 + body.length);
+  return chunk;
+}
+
 function withComment(bytes: Buffer, length: number): Buffer {
   const { segments, rest } = readJpeg(bytes)!;
   return writeJpeg({ segments: [...segments, { marker: 0xfe, body: new Uint8Array(length).fill(65) }], rest });
@@ -201,6 +211,44 @@ describe('colour', () => {
     expect(done.original.hasGainMap).toBe(true);
     expect(all(done)).toEqual([]);
     expect(done.notes.join(' ')).toMatch(/gain map/);
+  });
+
+  const words = (...values: number[]) =>
+    Buffer.concat(values.map(value => Buffer.from([0, 0, value >> 8, value & 255])));
+  const gamma = (value: number) => ['gAMA', Buffer.from([0, value >> 16, (value >> 8) & 255, value & 255])] as const;
+  const code = (primaries: number, transfer: number) => ['cICP', Buffer.from([primaries, transfer, 0, 1])] as const;
+  const srgb = ['sRGB', Buffer.from([0])] as const;
+  const srgbWhites = words(31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6000);
+  const wideWhites = words(31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6000);
+
+  test.each([
+    ['HDR by code points', [code(9, 16)], true],
+    ['P3 by code points', [code(12, 13)], true],
+    ['code points of sRGB', [code(1, 13)], false],
+    ['a gamma of 1', [gamma(100_000)], true],
+    ['a gamma of 1, which sRGB overrules', [srgb, gamma(100_000)], false],
+    ['a wide gamut by its primaries', [gamma(45_455), ['cHRM', wideWhites]], true],
+    ['what sRGB says of itself', [gamma(45_455), ['cHRM', srgbWhites]], false],
+    ['a gamma that means nothing', [gamma(0)], false],
+  ] as const)('a PNG with %s: left alone where it would show other colours without it', async (_, chunks, isAlone) => {
+    const png = await drawing(96, 64).png({ compressionLevel: 0 }).toBuffer();
+    const bytes = Buffer.concat([png.subarray(0, 33), ...chunks.map(chunkOf), png.subarray(33)]);
+    const done = await optimize('a.png', bytes);
+    expect(done.original.hasColoursOfItsOwn).toBe(isAlone);
+    expect(all(done).length === 0).toBe(isAlone);
+    if (isAlone) expect(done.notes.join(' ')).toMatch(/tells its colours/);
+  });
+
+  test.each([
+    ['HDR', [9, 16, 9], true],
+    ['sRGB', [1, 13, 6], false],
+  ] as const)('an AVIF that says it is %s: left alone when it is not sRGB', async (_, codePoints, isAlone) => {
+    // In the place of a profile, as large as that: what is behind the numbers is passed over.
+    const bytes = await photo(200, 160).withIccProfile('p3').avif({ quality: 90, effort: 0 }).toBuffer();
+    const at = bytes.indexOf('colr', 0, 'latin1');
+    bytes.write('nclx', at + 4, 'latin1');
+    for (const [index, value] of codePoints.entries()) bytes.writeUInt16BE(value, at + 8 + 2 * index);
+    expect(all(await optimize('a.avif', bytes)).length === 0).toBe(isAlone);
   });
 
   test('a profile in several segments is one profile', () => {

@@ -78,9 +78,14 @@ async function work(job: ImageJob): Promise<[Shrunk, Made]> {
 }
 
 /** Why nothing is made of an image: whatever was made would show less than it does. An empty list goes without saying. */
-function leftAlone({ format, frames, hasGainMap }: ImageFacts): string[] | undefined {
+function leftAlone({ format, frames, hasGainMap, hasColoursOfItsOwn }: ImageFacts): string[] | undefined {
   if (format === 'svg') return [];
   if (hasGainMap) return ['It carries an HDR gain map, which no smaller version would keep: it is left alone.'];
+  if (hasColoursOfItsOwn) {
+    return [
+      'It tells its colours (HDR, gamut or gamma) in a way that no smaller version would keep: it is left alone.',
+    ];
+  }
   if (frames > 1 && format === 'png')
     return ['It is an animated PNG, of which only one frame could be read: it is left alone.'];
   if (frames > 1 && format === 'avif') {

@@ -22,6 +22,8 @@ export interface ImageFacts {
   /** EXIF orientation, 1 to 8. */
   orientation: number;
   profile: ColourProfile;
+  /** HDR, or another gamut or gamma, told by the container and by no profile. */
+  hasColoursOfItsOwn: boolean;
   hasGainMap: boolean;
   hasLocation: boolean;
   copyright: string | undefined;
