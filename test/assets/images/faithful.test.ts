@@ -1,7 +1,13 @@
 import { crc32 } from 'node:zlib';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
-import { profileSegments, readJpeg, smallExif, writeJpeg } from '../../../actions/lib/assets/images/files/index.ts';
+import {
+  isExif,
+  profileSegments,
+  readJpeg,
+  smallExif,
+  writeJpeg,
+} from '../../../actions/lib/assets/images/files/index.ts';
 import {
   type ImageDone,
   type ImageSettingsInput,
@@ -386,6 +392,35 @@ describe('metadata', () => {
       copyright: '(C) Ann Smith',
     });
     expect(readJpeg(inPlace!.bytes)!.rest).toEqual(readJpeg(bytes)!.rest);
+  });
+});
+
+describe('where it was taken', () => {
+  const place = { IFD3: { GPSLatitudeRef: 'N', GPSLatitude: '51/1 30/1 0/1' } };
+  const nothingPays = { minSavingBytes: 1_000_000 };
+
+  test.each([
+    ['PNG', 'a.png', () => photo(200, 160).png({ compressionLevel: 6 })],
+    ['lossless WebP', 'a.webp', () => photo(200, 160).webp({ lossless: true, effort: 0 })],
+  ])('goes from a %s that gains nothing else', async (_, path, make) => {
+    const done = await optimize(path, await make().withExif(place).toBuffer(), nothingPays);
+    expect(done.original.hasLocation).toBe(true);
+    expect(done.inPlace).toMatchObject({ score: 100, quality: undefined });
+    expect((await inspectImage({ path, bytes: done.inPlace!.bytes })).hasLocation).toBe(false);
+  });
+
+  test('goes from a JPEG of an earlier run that somebody has added it to, and its pixels stay', async () => {
+    const first = await optimize('a.jpg', await photo(200, 160).jpeg({ quality: 96 }).toBuffer());
+    const { segments, rest } = readJpeg(first.inPlace!.bytes)!;
+    const [exif] = readJpeg(await photo(16, 16).jpeg().withExif(place).toBuffer())!.segments.filter(isExif);
+    const added = writeJpeg({ segments: [exif!, ...segments], rest });
+    const { original, inPlace } = await optimize('a.jpg', added, nothingPays);
+    expect(original).toMatchObject({ hasLocation: true, isOptimised: true });
+    expect(await inspectImage({ path: 'a.jpg', bytes: inPlace!.bytes })).toMatchObject({
+      hasLocation: false,
+      isOptimised: true,
+    });
+    expect(readJpeg(inPlace!.bytes)!.rest).toEqual(rest);
   });
 });
 

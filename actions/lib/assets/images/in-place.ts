@@ -3,6 +3,7 @@ import { rightsOf, withRights } from './encoders.ts';
 import {
   isAppSegment,
   isExif,
+  isMark,
   isProfile,
   isXmp,
   markers,
@@ -51,14 +52,19 @@ function shrinkByFormat(job: ImageJob): Promise<Shrunk> {
     case 'avif':
       return Promise.resolve(kept('An AVIF stays as it is: to encode it again would only wear it down.', job));
     case 'svg':
-      return Promise.resolve({ inPlace: undefined, notes: [] });
+      return Promise.resolve(nothing);
   }
 }
 
+const nothing: Shrunk = { inPlace: undefined, notes: [] };
+
 function kept(reason: string, { facts, settings }: ImageJob): Shrunk {
-  const isPlaceKept = facts.hasLocation && settings.metadata.location === 'strip';
   const place = 'It tells where it was taken, and that cannot be taken out of this format without loss.';
-  return { inPlace: undefined, notes: isPlaceKept ? [reason, place] : [reason] };
+  return { inPlace: undefined, notes: mustLosePlace({ facts, settings }) ? [reason, place] : [reason] };
+}
+
+function mustLosePlace({ facts, settings }: Pick<ImageJob, 'facts' | 'settings'>): boolean {
+  return facts.hasLocation && settings.metadata.location === 'strip';
 }
 
 /** Below this a JPEG was already made for the web; each further lossy pass would start from its artefacts. */
@@ -67,14 +73,14 @@ const wornBelowQuality = 82;
 async function shrinkJpeg(job: ImageJob): Promise<Shrunk> {
   const { facts, settings } = job;
   const { jpegQuality = 100, colours, isOptimised } = facts;
-  if (isOptimised) return { inPlace: undefined, notes: [] };
-  if (colours === 'cmyk' || jpegQuality < wornBelowQuality) {
+  // Whoever edited it since may have added a place.
+  if (isOptimised && !mustLosePlace(job)) return nothing;
+  if (isOptimised || colours === 'cmyk' || jpegQuality < wornBelowQuality) {
     const reason =
       colours === 'cmyk'
         ? 'A CMYK JPEG keeps its pixels: it is for print, and sRGB would change its colours.'
         : `Its JPEG quality is about ${jpegQuality}: encoded again it would only be worn down.`;
-    const cleaned = cleanedJpeg(job);
-    return { inPlace: cleaned && { bytes: cleaned, score: 100, quality: undefined, encodes: 0 }, notes: [reason] };
+    return { inPlace: unencoded(cleanedJpeg(job)), notes: isOptimised ? [] : [reason] };
   }
   using reference = await openStreamed(job);
   const encoded = await encodeAtTarget(job, reference, 'jpeg');
@@ -86,17 +92,23 @@ async function shrinkJpeg(job: ImageJob): Promise<Shrunk> {
     }
   }
   const notes = encoded ? [] : [`It does not reach ${settings.target} at any JPEG quality, so its pixels stay.`];
-  return { inPlace: cleaned && { bytes: cleaned, score: 100, quality: undefined, encodes: 0 }, notes };
+  return { inPlace: unencoded(cleaned), notes };
 }
 
+function unencoded(bytes: Buffer | undefined): InPlace | undefined {
+  return bytes && { bytes, score: 100, quality: undefined, encodes: 0 };
+}
+
+/** What tells where it was taken is replaced even where it gains nothing else. */
 function isWorthIt({ facts, settings }: ImageJob, bytes: number): boolean {
   const saved = facts.bytes - bytes;
+  if (saved >= 0 && mustLosePlace({ facts, settings })) return true;
   return saved >= settings.minSavingBytes && saved >= settings.minSavingRatio * facts.bytes;
 }
 
 /** The same pixels, byte for byte, with only the metadata that the policy keeps. Undefined where that changes too little. */
 function cleanedJpeg(job: ImageJob): Buffer | undefined {
-  const { file, facts, settings } = job;
+  const { file, facts } = job;
   const jpeg = readJpeg(file.bytes);
   if (!jpeg) return undefined;
   const others = jpeg.segments.filter(segment => !isAppSegment(segment));
@@ -104,12 +116,12 @@ function cleanedJpeg(job: ImageJob): Buffer | undefined {
     segment =>
       segment.marker === markers.app0 ||
       segment.marker === markers.app14 ||
+      isMark(segment) ||
       (isProfile(segment) && facts.profile !== 'srgb'),
   );
   const metadata = metadataSegments(job, jpeg.segments, facts.orientation);
   const bytes = writeJpeg({ segments: [...kept, ...metadata, ...others], rest: jpeg.rest });
-  const mustGo = facts.hasLocation && settings.metadata.location === 'strip';
-  return (mustGo && bytes.length <= facts.bytes) || isWorthIt(job, bytes.length) ? bytes : undefined;
+  return isWorthIt(job, bytes.length) ? bytes : undefined;
 }
 
 /** What goes before re-encoded pixels, which are upright. */
@@ -159,7 +171,8 @@ async function shrinkLossless(job: ImageJob): Promise<Shrunk> {
       best = bytes;
     }
   }
-  return { inPlace: best && { bytes: best, score: 100, quality: undefined, encodes }, notes: [] };
+  if (!best) return mustLosePlace(job) ? kept('No smaller file with the same pixels was found.', job) : nothing;
+  return { inPlace: { bytes: best, score: 100, quality: undefined, encodes }, notes: [] };
 }
 
 async function losslessAttempts(job: ImageJob): Promise<(() => Promise<Buffer>)[]> {

@@ -8,7 +8,7 @@ import {
   hasColoursOfItsOwn,
   hasGainMap,
   isAvifSequence,
-  isMarked,
+  isMark,
   isWholeGif,
   mediaTypeOf,
   pngFrames,
@@ -146,7 +146,7 @@ function factsOf(format: ImageFormat, bytes: Uint8Array, metadata: Metadata): Im
     artist: exif?.artist ?? xmp?.artist,
     jpegQuality: jpeg && estimateQuality(jpeg),
     isLossless: losslessOf(format, bytes),
-    isOptimised: jpeg !== undefined && isMarked(jpeg),
+    isOptimised: jpeg?.segments.some(isMark) ?? false,
   };
 }
 

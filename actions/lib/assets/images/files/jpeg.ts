@@ -145,8 +145,8 @@ export function markSegment(score: number): Segment {
   };
 }
 
-export function isMarked({ segments }: JpegFile): boolean {
-  return segments.some(({ marker, body }) => marker === markers.comment && startsWith(body, markText));
+export function isMark({ marker, body }: Segment): boolean {
+  return marker === markers.comment && startsWith(body, markText);
 }
 
 function startsWith(body: Uint8Array, text: string): boolean {
