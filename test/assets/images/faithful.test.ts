@@ -383,6 +383,20 @@ describe('metadata', () => {
     expect(inPlace!.bytes.includes('Camera')).toBe(isMakeKept);
   });
 
+  test('is kept with all of its XMP where that is asked for, unless it tells the place', async () => {
+    const { segments, rest } = readJpeg(await photo(200, 160).jpeg({ quality: 96 }).toBuffer())!;
+    for (const [said, isKept] of [
+      ['xmp:Rating="5"', true],
+      ['exif:GPSLatitude="51,30N"', false],
+    ] as const) {
+      const body = Buffer.from(`http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:Description ${said}/></x:xmpmeta>`);
+      const bytes = writeJpeg({ segments: [{ marker: 0xe1, body }, ...segments], rest });
+      const { inPlace } = await optimize('a.jpg', bytes, { metadata: { keep: 'all' } });
+      expect(inPlace!.encodes).toBeGreaterThan(0);
+      expect(inPlace!.bytes.includes(said)).toBe(isKept);
+    }
+  });
+
   test('the place goes even from a JPEG whose pixels stay', async () => {
     const bytes = await photo(200, 160).jpeg({ quality: 60 }).withExif(exif).toBuffer();
     const { inPlace } = await optimize('a.jpg', bytes, { minSavingBytes: 1_000_000 });
@@ -407,6 +421,36 @@ describe('where it was taken', () => {
     expect(done.original.hasLocation).toBe(true);
     expect(done.inPlace).toMatchObject({ score: 100, quality: undefined });
     expect((await inspectImage({ path, bytes: done.inPlace!.bytes })).hasLocation).toBe(false);
+  });
+
+  test('goes from a photograph with a gain map, and no other byte of it changes its place', async () => {
+    const bytes = await photo(200, 160)
+      .jpeg({ quality: 95 })
+      .withExif(place)
+      .withMetadata({ orientation: 6 })
+      .toBuffer();
+    const { segments, rest } = readJpeg(bytes)!;
+    const xmp = (inside: string) => ({
+      marker: 0xe1,
+      body: Buffer.from(
+        `http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:Description hdrgm:Version="1.0"${inside}/></x:xmpmeta>`,
+      ),
+    });
+    const hdr = writeJpeg({ segments: [...segments, xmp('')], rest });
+    const { original, inPlace, notes } = await optimize('a.jpg', hdr);
+    expect(original).toMatchObject({ hasGainMap: true, hasLocation: true });
+    expect(inPlace!.bytes.length).toBe(hdr.length);
+    expect(readJpeg(inPlace!.bytes)!.rest).toEqual(rest);
+    expect(await inspectImage({ path: 'a.jpg', bytes: inPlace!.bytes })).toMatchObject({
+      hasGainMap: true,
+      hasLocation: false,
+      orientation: 6,
+    });
+    expect(notes.join(' ')).not.toMatch(/where it was taken/);
+    expect((await optimize('a.jpg', inPlace!.bytes)).inPlace).toBeUndefined();
+    expect((await optimize('a.jpg', hdr, { metadata: { location: 'keep' } })).inPlace).toBeUndefined();
+    const spoken = writeJpeg({ segments: [...segments, xmp(' exif:GPSLatitude="51,30N"')], rest });
+    expect((await optimize('a.jpg', spoken)).notes.join(' ')).toMatch(/where it was taken/);
   });
 
   test('goes from a JPEG of an earlier run that somebody has added it to, and its pixels stay', async () => {

@@ -16,14 +16,9 @@ import {
   writeJpeg,
 } from './files/index.ts';
 import { holding } from './memory-gate.ts';
-import type { InPlace } from './outcome.ts';
 import { coloursOf, decode, decoding, isEqual, keepsProfile, open, type Picture, release } from './pixels.ts';
+import { mustLosePlace, placeStays, type Shrunk, unencoded } from './place.ts';
 import { encodeAtTarget, type ImageJob, openStreamed } from './reference.ts';
-
-export interface Shrunk {
-  inPlace: InPlace | undefined;
-  notes: string[];
-}
 
 /** The original smaller in its own format, or as it is. */
 export function shrinkInPlace(job: ImageJob): Promise<Shrunk> {
@@ -59,12 +54,7 @@ function shrinkByFormat(job: ImageJob): Promise<Shrunk> {
 const nothing: Shrunk = { inPlace: undefined, notes: [] };
 
 function kept(reason: string, { facts, settings }: ImageJob): Shrunk {
-  const place = 'It tells where it was taken, and that cannot be taken out of this format without loss.';
-  return { inPlace: undefined, notes: mustLosePlace({ facts, settings }) ? [reason, place] : [reason] };
-}
-
-function mustLosePlace({ facts, settings }: Pick<ImageJob, 'facts' | 'settings'>): boolean {
-  return facts.hasLocation && settings.metadata.location === 'strip';
+  return { inPlace: undefined, notes: mustLosePlace({ facts, settings }) ? [reason, placeStays] : [reason] };
 }
 
 /** Below this a JPEG was already made for the web; each further lossy pass would start from its artefacts. */
@@ -93,10 +83,6 @@ async function shrinkJpeg(job: ImageJob): Promise<Shrunk> {
   }
   const notes = encoded ? [] : [`It does not reach ${settings.target} at any JPEG quality, so its pixels stay.`];
   return { inPlace: unencoded(cleaned), notes };
-}
-
-function unencoded(bytes: Buffer | undefined): InPlace | undefined {
-  return bytes && { bytes, score: 100, quality: undefined, encodes: 0 };
 }
 
 /** What tells where it was taken is replaced even where it gains nothing else. */

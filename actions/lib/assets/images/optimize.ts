@@ -1,9 +1,10 @@
 import type { ImageSettings } from '../../config/index.ts';
-import { type Shrunk, shrinkInPlace } from './in-place.ts';
+import { shrinkInPlace } from './in-place.ts';
 import { type ImageFile, inspectImage } from './inspect.ts';
 import { holding, type MemoryGate, openGate } from './memory-gate.ts';
 import type { ImageFacts, ImageOutcome } from './outcome.ts';
 import { decode, open, release } from './pixels.ts';
+import { type Shrunk, withoutPlace } from './place.ts';
 import type { ImageJob } from './reference.ts';
 import { Refusal } from './refusal.ts';
 import { makeVariants } from './variants.ts';
@@ -34,8 +35,11 @@ export async function optimizeImage({
   const file: ImageFile = { path, bytes };
   try {
     const original = await inspectImage(file, settings.limits);
-    const reason = leftAlone(original);
-    if (reason !== undefined) return { kind: 'done', original, variants: [], notes: reason };
+    const reasons = leftAlone(original);
+    if (reasons !== undefined) {
+      const { inPlace, notes } = withoutPlace({ file, facts: original, settings }, reasons);
+      return { kind: 'done', original, ...(inPlace && { inPlace }), variants: [], notes };
+    }
     const job: ImageJob = { file, facts: original, settings, signal, gate };
     const [{ inPlace, notes }, made] = await work(job);
     return {

@@ -63,7 +63,7 @@ export function isExif({ marker, body }: Segment): boolean {
 }
 
 export function isXmp({ marker, body }: Segment): boolean {
-  return marker === markers.app1 && /^http:\/\/ns\.adobe\.com\/xm?p\//.test(latin(body.subarray(0, 34)));
+  return marker === markers.app1 && /^http:\/\/ns\.adobe\.com\/x[am]p\//.test(latin(body.subarray(0, 34)));
 }
 
 export function isProfile({ marker, body }: Segment): boolean {
