@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest';
 import { createTextPool, optimizeText, type TextKind, textTools } from '../../../actions/lib/assets/text/index.ts';
 
 const stop = new AbortController();
-const pool = createTextPool(stop.signal, 2);
+const pool = createTextPool(stop.signal, { size: 2 });
 afterAll(() => pool[Symbol.asyncDispose]());
 
 const precompress = { encodings: ['gzip', 'br'], minBytes: 10, minGainRatio: 0.01 } as const;
@@ -41,11 +41,20 @@ test('what is left as it is, is compressed as it is', async () => {
 
 test('a run that is cancelled ends its jobs', async () => {
   const cancelled = new AbortController();
-  const other = createTextPool(cancelled.signal, 1);
+  const other = createTextPool(cancelled.signal, { size: 1 });
   const jobs = [1, 2, 3].map(at => other.run(job(`${at}.json`, 'json', `[${'1 , '.repeat(200_000)}1]`)));
   cancelled.abort(new Error('enough'));
   for (const each of jobs) await expect(each).rejects.toThrow('enough');
   await expect(other.run(job('a.json', 'json', '1'))).rejects.toThrow('enough');
+});
+
+test('a file that does not come to an end is given up, and the next one goes on', async () => {
+  await using impatient = createTextPool(stop.signal, { size: 1, timeoutMs: 3000 });
+  // Each blank may be where an address begins, or where it ends: minutes of looking.
+  const endless = job('a.svg', 'svg', `<svg><style>.a{fill:url(${' '.repeat(400_000)}</style></svg>`);
+  const [given, next] = [impatient.run(endless), impatient.run(job('a.json', 'json', '[ 1 ]'))];
+  await expect(given).rejects.toThrow('it was not done after 3 seconds');
+  expect((await next).outcome.status).toBe('smaller');
 });
 
 test('made once, nothing changes any more: never larger, and the second time the same', async () => {

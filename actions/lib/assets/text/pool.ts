@@ -18,7 +18,7 @@ export interface TextDone {
 /** Threads that minify and compress, one for each core. */
 export interface TextPool extends AsyncDisposable {
   readonly size: number;
-  /** @throws the reason of the signal; Error when a thread died, for the job that it had */
+  /** @throws the reason of the signal; Error when a thread died, or was ended for taking too long, for the job that it had */
   run(job: TextJob): Promise<TextDone>;
 }
 
@@ -31,36 +31,43 @@ interface Waiting {
 interface Thread {
   worker: Worker;
   current: Waiting | undefined;
+  late: NodeJS.Timeout | undefined;
 }
+
+/** Many times what the largest file takes that is worked on: whatever takes longer does not end. */
+const mostMs = 5 * 60_000;
 
 // Beside the source it is TypeScript, which Node reads; beside a bundle it is a bundle of its own (scripts/build.ts).
 const workerUrl = new URL(import.meta.url.endsWith('.ts') ? './text-worker.ts' : './text-worker.mjs', import.meta.url);
 
-export function createTextPool(signal: AbortSignal, size = availableParallelism()): TextPool {
+export function createTextPool(
+  signal: AbortSignal,
+  { size = availableParallelism(), timeoutMs = mostMs } = {},
+): TextPool {
   const queue: Waiting[] = [];
   const threads: Thread[] = [];
   let isClosed = false;
 
   const start = (): Thread => {
-    const thread: Thread = { worker: new Worker(workerUrl), current: undefined };
+    const thread: Thread = { worker: new Worker(workerUrl), current: undefined, late: undefined };
     const fail = (error: Error) => {
-      const { current } = thread;
-      thread.current = undefined;
+      if (!threads.includes(thread)) return;
       threads.splice(threads.indexOf(thread), 1);
-      current?.reject(error);
+      taken(thread)?.reject(error);
       if (!isClosed) next();
     };
-    thread.worker.on('message', (answer: { done: TextDone } | { failure: string }) => {
-      const { current } = thread;
-      thread.current = undefined;
+    thread.worker.on('message', (answer: { isBegun: true } | { done: TextDone } | { failure: string }) => {
+      if ('isBegun' in answer) {
+        thread.late = setTimeout(() => end(thread), timeoutMs).unref();
+        return;
+      }
+      const current = taken(thread);
       if ('done' in answer) current?.resolve(answer.done);
       else current?.reject(new Error(answer.failure));
       next();
     });
     thread.worker.once('error', fail);
-    thread.worker.once('exit', code => {
-      if (threads.includes(thread)) fail(new Error(`a thread ended with exit code ${code}`));
-    });
+    thread.worker.once('exit', code => fail(new Error(`a thread ended with exit code ${code}`)));
     // A pool that nobody waits for must not keep the process.
     thread.worker.unref();
     threads.push(thread);
@@ -77,11 +84,19 @@ export function createTextPool(signal: AbortSignal, size = availableParallelism(
     }
   };
 
+  /** Nothing else stops a minifier that does not come to an end. */
+  const end = (thread: Thread): void => {
+    threads.splice(threads.indexOf(thread), 1);
+    taken(thread)?.reject(new Error(`it was not done after ${timeoutMs / 1000} seconds`));
+    void thread.worker.terminate();
+    next();
+  };
+
   const stop = () => {
     for (const { reject } of queue.splice(0)) reject(signal.reason);
-    for (const { worker, current } of threads.splice(0)) {
-      current?.reject(signal.reason);
-      void worker.terminate();
+    for (const thread of threads.splice(0)) {
+      taken(thread)?.reject(signal.reason);
+      void thread.worker.terminate();
     }
   };
   signal.addEventListener('abort', stop, { once: true });
@@ -103,4 +118,12 @@ export function createTextPool(signal: AbortSignal, size = availableParallelism(
       await Promise.all(threads.splice(0).map(({ worker }) => worker.terminate()));
     },
   };
+}
+
+/** The job of a thread, which it has no more. */
+function taken(thread: Thread): Waiting | undefined {
+  const { current } = thread;
+  clearTimeout(thread.late);
+  thread.current = undefined;
+  return current;
 }

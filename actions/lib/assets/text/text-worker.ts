@@ -6,6 +6,8 @@ import { precompress } from './precompress.ts';
 
 /** One thread of the pool: a job at a time, answered in order. */
 parentPort?.on('message', async (job: TextJob) => {
+  // Its time begins when it does: what a thread needs to start is not the file's.
+  parentPort?.postMessage({ isBegun: true });
   try {
     parentPort?.postMessage({ done: await work(job) });
   } catch (error) {
