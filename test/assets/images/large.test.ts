@@ -70,19 +70,6 @@ describe('a large photograph', () => {
   });
 });
 
-test('memory is asked for with the file itself: a PNG of a camera weighs as much as many of its pixels', async () => {
-  const bytes = await photo(200, 150).png().toBuffer();
-  const held: number[] = [];
-  const gate: MemoryGate = {
-    async hold(asked) {
-      held.push(asked);
-      return () => {};
-    },
-  };
-  await optimizeImage({ path: 'a.png', bytes, settings, signal, gate });
-  expect(held).toEqual([8, 38].map(bytesPerPixel => bytesPerPixel * 200 * 150 + 2 * bytes.length));
-});
-
 describe('a sample', () => {
   const coordinates = (width: number, height: number) => {
     const data = Buffer.alloc(width * height * 3);

@@ -23,9 +23,7 @@ import { encodeAtTarget, type ImageJob, openStreamed } from './reference.ts';
 /** The original smaller in its own format, or as it is. */
 export function shrinkInPlace(job: ImageJob): Promise<Shrunk> {
   const { width, height, frames } = job.facts;
-  // The file itself, here and on its way from the process that read it.
-  const bytes = width * height * frames * bytesPerPixel(job) + 2 * job.file.bytes.length;
-  return holding(job.gate, bytes, () => shrinkByFormat(job));
+  return holding(job.gate, width * height * frames * bytesPerPixel(job), () => shrinkByFormat(job));
 }
 
 /** Measured at the peak: with JPEG the encoder's coefficients, otherwise the original and what came of it decoded. */
@@ -33,7 +31,7 @@ function bytesPerPixel({ file, facts }: ImageJob): number {
   if (facts.format !== 'jpeg') return facts.bitsPerChannel;
   const isProgressive = readJpeg(file.bytes)?.segments.some(({ marker }) => marker === markers.progressive);
   // Coefficients of all scans at once; and what is turned has to be there as a whole.
-  return 7.2 + (isProgressive ? 2 : 0) + (facts.orientation > 1 ? 4.5 : 0);
+  return 7.2 + (isProgressive ? 2 : 0) + (facts.orientation > 1 ? 3 : 0);
 }
 
 function shrinkByFormat(job: ImageJob): Promise<Shrunk> {

@@ -22,8 +22,7 @@ export async function makeVariants(job: ImageJob, servedBytes: Promise<number>):
   const lastQuality = new Map<VariantFormat, number>();
   for (const width of plannedWidths(facts.width, settings)) {
     const pixels = (width ** 2 * facts.height) / facts.width;
-    // With the file itself, here and on its way from the process that read it.
-    await holding(job.gate, pixels * bytesPerPixel + 2 * job.file.bytes.length, () => makeWidth(width));
+    await holding(job.gate, pixels * bytesPerPixel, () => makeWidth(width));
   }
   return { variants: worthwhile(made, await servedBytes), notes };
 
