@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import sharp from 'sharp';
@@ -26,7 +27,9 @@ export async function benchWeight(photos: readonly string[]): Promise<Result[]> 
   const lane = async () => {
     for (let path = next.shift(); path !== undefined; path = next.shift()) {
       const bytes = await readFile(path);
-      const outcome = await pool.optimize({ path, bytes, settings, signal: new AbortController().signal });
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const signal = new AbortController().signal;
+      const outcome = await pool.optimize({ path, file: path, sha256, settings, signal });
       const row = await compare(path, bytes, outcome);
       rows.push(row);
       encodes.push(...encodesOf(outcome));

@@ -1,4 +1,4 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, normalize } from 'node:path/posix';
 import type { Log } from '../log/index.ts';
@@ -7,6 +7,7 @@ import { resultOfImage } from './image-result.ts';
 import { createImagePool, type ImagePool } from './images/index.ts';
 import { type FileResult, type FileType, leftFile } from './result.ts';
 import { type AssetSettings, cacheKey, typeOf } from './settings.ts';
+import { sha256OfFile } from './sha256-file.ts';
 import { createTextPool, isCompressible, mapFileOf, type TextDone, type TextPool } from './text/index.ts';
 import { isInside, noSignature, type Signature, signatureOf } from './tree/index.ts';
 
@@ -94,24 +95,21 @@ async function lookAt(path: string, options: EngineOptions, pools: Pools): Promi
     return { result: unreadable(path, type, error), signature: undefined, isCached: false };
   }
 
-  let bytes: Buffer;
+  let read: Content;
   let map: Companion | undefined;
   try {
-    bytes = await readFile(absolute);
-    map = type === 'javascript' || type === 'css' ? await readMap(root, path, bytes) : undefined;
+    read = await readContent(absolute, type);
+    const mayHaveMap = type === 'javascript' || type === 'css';
+    map = mayHaveMap && read.bytes ? await readMap(root, path, read.bytes) : undefined;
   } catch (error) {
     return { result: unreadable(path, type, error), signature, isCached: false };
   }
-  const sha256 = sha256Of(bytes);
-  if (isLfsPointer(bytes)) {
+  const { size, bytes } = read;
+  if (bytes && isLfsPointer(bytes)) {
     const reason = 'it is a pointer of Git LFS: check out with lfs: true';
-    return {
-      result: leftFile(path, type, { bytes: bytes.length, sha256 }, 'LFS_POINTER', reason),
-      signature,
-      isCached: false,
-    };
+    return { result: leftFile(path, type, size, 'LFS_POINTER', reason), signature, isCached: false };
   }
-  const content = map?.bytes ? sha256Of(`${sha256} ${sha256Of(map.bytes)}`) : sha256;
+  const content = map?.bytes ? sha256Of(`${size.sha256} ${sha256Of(map.bytes)}`) : size.sha256;
   const inputs = map ? [map.path] : [];
   const signatures = [signature, ...(await signaturesOf(root, inputs))];
   const remember = (result: FileResult) =>
@@ -125,20 +123,39 @@ async function lookAt(path: string, options: EngineOptions, pools: Pools): Promi
     return { result, signature, isCached: true };
   }
   try {
-    const result = await work({ path, type, bytes, sha256, map }, options, pools);
+    const result = await work({ path, absolute, type, size, bytes, map }, options, pools);
     remember(result);
     return { result, signature, isCached: false };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     log.debug(`${path}: ${(error as Error).stack}`);
-    const result = leftFile(path, type, { bytes: bytes.length, sha256 }, 'FAILED', (error as Error).message);
+    const result = leftFile(path, type, size, 'FAILED', (error as Error).message);
     return { result, signature, isCached: false };
   }
 }
 
+interface Content {
+  size: { bytes: number; sha256: string };
+  /** Undefined for an image of some size: the process that works on it reads it. */
+  bytes: Buffer | undefined;
+}
+
+async function readContent(absolute: string, type: FileType): Promise<Content> {
+  const { size: bytes } = await stat(absolute);
+  if (type === 'image' && bytes >= mostPointerBytes) {
+    return { size: { bytes, sha256: await sha256OfFile(absolute) }, bytes: undefined };
+  }
+  const whole = await readFile(absolute);
+  return { size: { bytes: whole.length, sha256: sha256Of(whole) }, bytes: whole };
+}
+
+const mostPointerBytes = 1024;
+
 /** What a checkout has in place of a file that Git LFS keeps (its specification, "The Pointer"). */
 function isLfsPointer(bytes: Buffer): boolean {
-  return bytes.length < 1024 && bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/');
+  return (
+    bytes.length < mostPointerBytes && bytes.toString('latin1').startsWith('version https://git-lfs.github.com/spec/')
+  );
 }
 
 async function rememberReplaced(result: FileResult, { root, cache, settings }: EngineOptions): Promise<void> {
@@ -197,20 +214,21 @@ async function readMap(root: string, path: string, bytes: Buffer): Promise<Compa
 
 interface Work {
   path: string;
+  absolute: string;
   type: FileType;
-  bytes: Buffer;
-  sha256: string;
+  size: { bytes: number; sha256: string };
+  bytes: Buffer | undefined;
   map: Companion | undefined;
 }
 
 async function work(file: Work, options: EngineOptions, pools: Pools): Promise<FileResult> {
-  const { path, type, bytes, sha256 } = file;
+  const { path, type, size, bytes } = file;
   const { settings, cache, signal } = options;
-  if (type === 'image') {
+  if (type === 'image' || !bytes) {
     pools.image ??= createImagePool();
-    return resultOfImage(file, await pools.image.optimize({ path, bytes, settings: settings.images, signal }), cache);
+    const request = { path, file: file.absolute, sha256: size.sha256, settings: settings.images, signal };
+    return resultOfImage(file, await pools.image.optimize(request), cache);
   }
-  const size = { bytes: bytes.length, sha256 };
   if (bytes.length === 0) return leftFile(path, type, size, 'EMPTY', 'it is empty');
   if (bytes.length > mostTextBytes) {
     return leftFile(
@@ -236,15 +254,15 @@ async function work(file: Work, options: EngineOptions, pools: Pools): Promise<F
   return resultOfText(file, done, cache);
 }
 
-function unchangedFile({ path, type, bytes, sha256 }: Work): FileResult {
-  return { ...leftFile(path, type, { bytes: bytes.length, sha256 }, '', ''), status: 'same', left: null };
+function unchangedFile({ path, type, size }: Work): FileResult {
+  return { ...leftFile(path, type, size, '', ''), status: 'same', left: null };
 }
 
 async function resultOfText(file: Work, { outcome, encodings }: TextDone, cache: AssetCache): Promise<FileResult> {
-  const { path, type, bytes, sha256 } = file;
+  const { path, type, size } = file;
   const base =
     outcome.status === 'left'
-      ? leftFile(path, type, { bytes: bytes.length, sha256 }, outcome.code.toUpperCase(), outcome.reason)
+      ? leftFile(path, type, size, outcome.code.toUpperCase(), outcome.reason)
       : unchangedFile(file);
   const put = async (made: Uint8Array) => ({ bytes: made.length, sha256: await cache.putBlob(made) });
   const compressed = await Promise.all(

@@ -4,11 +4,10 @@ import { type FileResult, leftFile } from './result.ts';
 
 /** What came of an image, with its bytes in the cache and their hashes here. */
 export async function resultOfImage(
-  { path, bytes, sha256 }: { path: string; bytes: Uint8Array; sha256: string },
+  { path, size }: { path: string; size: { bytes: number; sha256: string } },
   outcome: ImageOutcome,
   cache: AssetCache,
 ): Promise<FileResult> {
-  const size = { bytes: bytes.length, sha256 };
   if (outcome.kind === 'refused')
     return leftFile(path, 'image', size, outcome.code, withoutPath(outcome.message, path));
   const { original, inPlace, variants, notes } = outcome;

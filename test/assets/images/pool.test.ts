@@ -1,5 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sha256Of } from '../../../actions/lib/assets/cache/index.ts';
 import {
   createImagePool,
   type ImageOutcome,
@@ -12,19 +15,34 @@ import { photo } from './pictures.ts';
 const settings = imageSettingsSchema.parse({ widths: [], formats: ['webp'], minSavingBytes: 1 });
 const signal = new AbortController().signal;
 
+let folder: string;
+let files = 0;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ops-pool-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** As the engine asks for it: by where it is and what is to be there. */
+async function request(path: string, bytes: Uint8Array, cancel = signal) {
+  const file = join(folder, String(++files));
+  await writeFile(file, bytes);
+  return { path, file, sha256: sha256Of(bytes), settings, signal: cancel };
+}
+
 describe('the pool of images', () => {
   test('gives what one thread gives, in any order, and a refused image does not stop the others', async () => {
-    const files = await Promise.all(
+    const images = await Promise.all(
       [1, 2, 3, 4].map(async seed => ({
         path: `${seed}.jpg`,
         bytes: await photo(160, 120, seed).jpeg({ quality: 95 }).toBuffer(),
       })),
     );
-    files.splice(2, 0, { path: 'broken.jpg', bytes: files[0]!.bytes.subarray(0, 900) });
+    images.splice(2, 0, { path: 'broken.jpg', bytes: images[0]!.bytes.subarray(0, 900) });
     await using pool = createImagePool({ concurrency: 2 });
-    const pooled = await Promise.all(files.map(file => pool.optimize({ ...file, settings, signal })));
+    const requests = await Promise.all(images.map(({ path, bytes }) => request(path, bytes)));
+    const pooled = await Promise.all(requests.map(each => pool.optimize(each)));
     const alone: ImageOutcome[] = [];
-    for (const file of files) alone.push(await optimizeImage({ ...file, settings, signal }));
+    for (const image of images) alone.push(await optimizeImage({ ...image, settings, signal }));
     expect(pooled).toEqual(alone);
     expect(pooled.map(({ kind }) => kind)).toEqual(['done', 'done', 'refused', 'done', 'done']);
     const [first] = pooled;
@@ -36,22 +54,29 @@ describe('the pool of images', () => {
     await using pool = createImagePool({ concurrency: 1 });
     const cancel = new AbortController();
     const reason = new Error('enough');
-    const underWay = pool.optimize({ path: 'a.png', bytes, settings, signal: cancel.signal });
-    const waiting = pool.optimize({ path: 'b.png', bytes, settings, signal: cancel.signal });
-    const other = pool.optimize({ path: 'c.jpg', bytes: bytes.subarray(0, 10), settings, signal });
+    const [a, b, c, d] = await Promise.all([
+      request('a.png', bytes, cancel.signal),
+      request('b.png', bytes, cancel.signal),
+      request('c.jpg', bytes.subarray(0, 10)),
+      request('d.png', bytes, cancel.signal),
+    ]);
+    const underWay = pool.optimize(a);
+    const waiting = pool.optimize(b);
+    const other = pool.optimize(c);
     cancel.abort(reason);
     expect(await Promise.allSettled([underWay, waiting])).toEqual([
       { status: 'rejected', reason },
       { status: 'rejected', reason },
     ]);
     expect(await other).toMatchObject({ kind: 'refused' });
-    await expect(pool.optimize({ path: 'd.png', bytes, settings, signal: cancel.signal })).rejects.toBe(reason);
+    await expect(pool.optimize(d)).rejects.toBe(reason);
   });
 
   test('closed with work in it, it ends that work', async () => {
     const bytes = await photo(800, 600).png().toBuffer();
+    const a = await request('a.png', bytes);
     const pool = createImagePool({ concurrency: 1 });
-    const underWay = expect(pool.optimize({ path: 'a.png', bytes, settings, signal })).rejects.toMatchObject({
+    const underWay = expect(pool.optimize(a)).rejects.toMatchObject({
       code: 'CANCELLED',
     });
     await pool[Symbol.asyncDispose]();
@@ -62,8 +87,9 @@ describe('the pool of images', () => {
     const bytes = await photo(800, 600).png().toBuffer();
     await using pool = createImagePool({ concurrency: 1 });
     const before = new Set(await childProcesses());
-    const killed = pool.optimize({ path: 'a.png', bytes, settings, signal });
-    const other = pool.optimize({ path: 'b.png', bytes, settings, signal });
+    const [a, b] = [await request('a.png', bytes), await request('b.png', bytes)];
+    const killed = pool.optimize(a);
+    const other = pool.optimize(b);
     const [worker] = (await childProcesses()).filter(pid => !before.has(pid));
     process.kill(worker!, 'SIGKILL');
     await expect(killed).rejects.toMatchObject({
@@ -73,11 +99,21 @@ describe('the pool of images', () => {
     expect(await other).toMatchObject({ kind: 'done' });
   });
 
+  test('a file that changed since it was looked at is not worked on', async () => {
+    const was = await request('a.png', await photo(160, 120).png().toBuffer());
+    await writeFile(was.file, await photo(160, 120, 2).png().toBuffer());
+    await using pool = createImagePool({ concurrency: 1 });
+    await expect(pool.optimize(was)).rejects.toMatchObject({
+      code: 'IMAGE_PROCESS',
+      message: 'a.png could not be worked on: it changed meanwhile',
+    });
+  });
+
   test('what decodes files of strangers has no secret in its environment, and ends with the pool', async () => {
     process.env.POOL_TEST_TOKEN = 'pool-secret';
     const before = new Set(await childProcesses());
     const pool = createImagePool({ concurrency: 2 });
-    await Promise.all([1, 2].map(() => pool.optimize({ path: 'a.jpg', bytes: Buffer.from('x'), settings, signal })));
+    await Promise.all([1, 2].map(async () => pool.optimize(await request('a.jpg', Buffer.from('x')))));
     const workers = (await childProcesses()).filter(pid => !before.has(pid));
     expect(workers).toHaveLength(2);
     for (const pid of workers) {

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { MemoryGate } from './memory-gate.ts';
 import { optimizeImage } from './optimize.ts';
 import type { FromWorker, ToWorker } from './pool.ts';
@@ -33,9 +35,11 @@ process.on('message', (message: ToWorker) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
 
-async function work({ path, bytes, settings }: Extract<ToWorker, { kind: 'work' }>): Promise<void> {
+async function work({ path, file, sha256, settings }: Extract<ToWorker, { kind: 'work' }>): Promise<void> {
   cancel = new AbortController();
   try {
+    const bytes = await readFile(file);
+    if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw new Error('it changed meanwhile');
     const outcome = await optimizeImage({ path, bytes, settings, signal: cancel.signal, gate });
     send({ kind: 'done', outcome });
   } catch (thrown) {

@@ -15,7 +15,13 @@ export interface ImagePoolOptions {
   memoryBytes?: number;
 }
 
-export type PooledRequest = Omit<ImageRequest, 'gate'>;
+/** The process that works on an image reads it: a photograph in this one, and another on its way there, would be two too many. */
+export interface PooledRequest extends Omit<ImageRequest, 'gate' | 'bytes'> {
+  /** Where it is. */
+  file: string;
+  /** Of what is to be found there. */
+  sha256: string;
+}
 
 /**
  * Processes that work on images, one for each core, within one bound of memory. They are processes and not members because
@@ -24,12 +30,12 @@ export type PooledRequest = Omit<ImageRequest, 'gate'>;
  */
 export interface ImagePool extends AsyncDisposable {
   readonly concurrency: number;
-  /** @throws the reason of the request's signal; OpsError `IMAGE_PROCESS` when its process died */
+  /** @throws the reason of the request's signal; OpsError `IMAGE_PROCESS` when its process died, or the file has changed */
   optimize(request: PooledRequest): Promise<ImageOutcome>;
 }
 
 export type ToWorker =
-  | { kind: 'work'; path: string; bytes: Uint8Array; settings: ImageRequest['settings'] }
+  | ({ kind: 'work' } & Omit<PooledRequest, 'signal'>)
   | { kind: 'granted'; ticket: number }
   | { kind: 'abort' };
 
@@ -134,9 +140,9 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       const member = idle ?? (members.size < concurrency ? start() : undefined);
       if (!member) return;
       const waiting = queue.shift()!;
-      const { path, bytes, settings } = waiting.request;
+      const { path, file, sha256, settings } = waiting.request;
       member.current = waiting;
-      member.child.send({ kind: 'work', path, bytes, settings } satisfies ToWorker);
+      member.child.send({ kind: 'work', path, file, sha256, settings } satisfies ToWorker);
     }
   };
 
