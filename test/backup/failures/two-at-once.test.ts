@@ -152,7 +152,11 @@ describe('a declaration that another machine has left', () => {
     const env = stage.env('shop', { BACKUP_AGE_RECIPIENTS: undefined });
     const { child, ended } = stage.start('backup database', env);
     // What another machine does that believes it dead.
-    await whileHeld(child, isDeclared, async () => rmSync(join(stage.destination, 'pending'), { recursive: true }));
+    await whileHeld(
+      child,
+      () => isDeclared() && has(`parts/database/${declaredId()}/`),
+      async () => rmSync(join(stage.destination, 'pending'), { recursive: true }),
+    );
     expectRefused(await ended, 1, 'BACKUP_LOST', /took set .* for dead/);
     stage.expectNothingOrphaned();
   });

@@ -108,23 +108,25 @@ describe.each(servers.filter(([, , isThere]) => isThere))('%s', (_name, options)
     expect(analysed.report.status).toBe('ok');
   });
 
-  test.runIf(options.major === 17)('a role with pg_maintain maintains tables that are not its own', async () => {
-    await stage.create(
-      'kept',
-      `create table t (n int); insert into t select generate_series(1, 5000);
+  // The role is new in 17.
+  if (options.major === 17)
+    test('a role with pg_maintain maintains tables that are not its own', async () => {
+      await stage.create(
+        'kept',
+        `create table t (n int); insert into t select generate_series(1, 5000);
        create schema app; create table app.t as select generate_series(1, 5000) as n;
        create role caretaker login password 'cares'; grant usage on schema app to caretaker`,
-    );
-    const maintain = async () => {
-      const target = stage.target('kept', { name: 'caretaker', password: 'cares' });
-      const { data } = await maintainOperation.execute({ dryRun: false }, await stage.context(target));
-      return data.analyzed.map(({ table, status }) => `${table} ${status}`).sort();
-    };
-    expect(await maintain()).toEqual(['app.t failed', 'public.t failed']);
-    await stage.sql('kept', 'grant pg_maintain to caretaker');
-    expect(await maintain()).toEqual(['app.t done', 'public.t done']);
-    expect(await maintain()).toEqual([]);
-  });
+      );
+      const maintain = async () => {
+        const target = stage.target('kept', { name: 'caretaker', password: 'cares' });
+        const { data } = await maintainOperation.execute({ dryRun: false }, await stage.context(target));
+        return data.analyzed.map(({ table, status }) => `${table} ${status}`).sort();
+      };
+      expect(await maintain()).toEqual(['app.t failed', 'public.t failed']);
+      await stage.sql('kept', 'grant pg_maintain to caretaker');
+      expect(await maintain()).toEqual(['app.t done', 'public.t done']);
+      expect(await maintain()).toEqual([]);
+    });
 
   describe('an ill one', () => {
     test('names what is wrong, with the statement that mends it', async () => {
