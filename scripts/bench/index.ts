@@ -19,7 +19,16 @@ try {
   const isReached = printResults(await areas[area as keyof typeof areas](args));
   process.exitCode = isReached ? ExitCode.ok : ExitCode.breached;
 } catch (thrown) {
-  const error = toOpsError(thrown);
+  const error = isOfArguments(thrown)
+    ? new OpsError('USAGE', thrown.message, {
+        hint: `The options stand above scripts/bench/${process.argv[2]}.`,
+        exit: 'usage',
+      })
+    : toOpsError(thrown);
   process.stderr.write(`${error.code} ${error.message}\n${error.hint ? `  → ${error.hint}\n` : ''}`);
   process.exitCode = error.exitCode;
+}
+
+function isOfArguments(thrown: unknown): thrown is Error {
+  return thrown instanceof TypeError && String((thrown as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS');
 }
