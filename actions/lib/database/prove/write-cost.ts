@@ -252,8 +252,9 @@ async function alternate(
   return kept;
 }
 
+/** By the quickest batch of each state: whatever else the machine does only ever adds to a batch. */
 function perThousand([without, withIt]: readonly [readonly Batch[], readonly Batch[]], rows: number): WriteTimes {
-  const of = (batches: readonly Batch[]) => (median(batches.map(each => each.ms)) * 1000) / rows;
+  const of = (batches: readonly Batch[]) => (Math.min(...batches.map(each => each.ms)) * 1000) / rows;
   return { withoutMs: of(without), withMs: of(withIt) };
 }
 
