@@ -129,7 +129,7 @@ describe('ops alerts sync', () => {
   it('without a token it says what to set', async () => {
     const without = context({}, { githubToken: undefined });
     await expect(alertSyncOperation.execute({ dryRun: false }, without)).rejects.toMatchObject({
-      code: 'CONFIG_MISSING_VALUE',
+      code: 'GITHUB_AUTH',
       hint: expect.stringContaining('GITHUB_TOKEN'),
       exitCode: 2,
     });

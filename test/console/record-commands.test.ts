@@ -52,7 +52,7 @@ test('ops alerts sync says first what it would do, and does it; ops alerts list 
 
 test('without a token they say what is missing', async () => {
   const { exitCode, stderr } = await ops(['alerts', 'list'], {}, folder);
-  expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/CONFIG_MISSING_VALUE.*\n.*GITHUB_TOKEN/)]);
+  expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/GITHUB_AUTH.*\n.*GITHUB_TOKEN/)]);
 });
 
 test('ops watchdog --reports directory judges by the reports of the folder', async () => {

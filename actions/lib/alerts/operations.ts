@@ -1,11 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
-import type { OpsContext } from '../context/index.ts';
-import { OpsError } from '../errors/index.ts';
-import { type GitHub, githubOf } from '../github/index.ts';
+import { requireGitHub } from '../github/index.ts';
 import { formatDuration } from '../log/index.ts';
-import { createDirectoryReader, type Operation, type Report, reportSchema } from '../reports/index.ts';
+import { createDirectoryReader, type Operation, type Report, type ReportReader } from '../reports/index.ts';
 import { announce, describeAnnouncement } from './announce.ts';
 import { createGitHubAlerts } from './github-alerts.ts';
 import { alertPolicy } from './policy.ts';
@@ -36,7 +33,7 @@ export const alertListOperation: Operation<Record<string, never>, AlertListData>
     const now = context.now();
     const text = { platform, reportUrl: () => undefined };
     const policy = alertPolicy(config);
-    const github = requireGitHub(context);
+    const github = requireGitHub(context, "'issues: write'");
     const issues = await createGitHubAlerts({ ...context, github, policy, authors: config.authors, text, now }).list();
     const alerts = issues
       .filter(({ state }) => state.closedAt === null && state.mergedInto === null)
@@ -92,10 +89,10 @@ export const alertSyncOperation: Operation<AlertSyncInput, AlertSyncData> = {
   kind: 'alerts.sync',
   dataSchema: syncDataSchema,
   async execute({ dryRun }, context) {
-    if (context.config.alerts.issues && !context.secrets.alertsWebhookUrl) requireGitHub(context);
-    const folder = resolve(context.cwd, context.config.reports.path);
-    const reports = await latestReports(folder);
-    const summary = await createDirectoryReader(folder).summary();
+    if (context.config.alerts.issues && !context.secrets.alertsWebhookUrl) requireGitHub(context, "'issues: write'");
+    const reader = createDirectoryReader(resolve(context.cwd, context.config.reports.path));
+    const reports = await latestReports(reader);
+    const summary = await reader.summary();
     const { announced, failures } = await announce(reports, { ...context, summary, isDryRun: dryRun });
     const data: AlertSyncData = {
       isDryRun: dryRun,
@@ -140,38 +137,10 @@ export const alertSyncOperation: Operation<AlertSyncInput, AlertSyncData> = {
       : `## Alerts failed\n\n${error?.message ?? ''}\n`,
 };
 
-/** The latest report of every kind in the folder; one that cannot be read is left out. */
-export async function latestReports(folder: string): Promise<Report[]> {
-  const latest = join(folder, 'latest');
-  const names = await readdir(latest).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
-    throw new OpsError('REPORT_STORE', `Could not read ${latest}: ${error.message}`);
-  });
-  const reports: Report[] = [];
-  for (const name of names.filter(each => each.endsWith('.json')).sort()) {
-    const report = parseReport(await readFile(join(latest, name), 'utf8'));
-    // Alerts about announcing alerts are made by the run itself.
-    if (report && report.kind !== alertSyncOperation.kind) reports.push(report);
-  }
-  return reports;
-}
-
-function parseReport(text: string): Report | undefined {
-  try {
-    const parsed = reportSchema.safeParse(JSON.parse(text));
-    return parsed.success ? { ...parsed.data, data: parsed.data.data ?? null } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function requireGitHub(context: OpsContext): GitHub {
-  const github = githubOf(context);
-  if (github) return github;
-  throw new OpsError('CONFIG_MISSING_VALUE', 'Alerts stand in issues, and there is no way to them', {
-    hint: 'Set GITHUB_TOKEN and GITHUB_REPOSITORY=owner/name (and GITHUB_API_URL for GitHub Enterprise).',
-    exit: 'usage',
-  });
+/** The latest report of every kind; one that cannot be read is left out. Alerts about announcing are made by the run itself. */
+async function latestReports(reader: ReportReader): Promise<Report[]> {
+  const kinds = (await reader.kinds()).filter(kind => kind !== alertSyncOperation.kind);
+  return (await Promise.all(kinds.map(kind => reader.latest(kind)))).filter(report => report !== undefined);
 }
 
 function listLines({ alerts }: AlertListData): string[] {

@@ -1,11 +1,11 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OpsError, toOpsError } from '../errors/index.ts';
-import { type AssetCache, sha256Of } from './cache/index.ts';
+import type { AssetCache } from './cache/index.ts';
 import type { Looked } from './engine.ts';
 import { encodedName, outputName, variantName } from './names.ts';
 import type { FileResult } from './result.ts';
-import { sha256OfFile } from './sha256-file.ts';
+import { sha256Of, sha256OfFile } from './sha256.ts';
 import { encodings as allEncodings } from './text/index.ts';
 import { type Signature, signatureOf, writeFileWhole } from './tree/index.ts';
 

@@ -2,11 +2,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { OpsContext } from '../context/index.ts';
 import { OpsError } from '../errors/index.ts';
-import { type AssetCache, blobsOf, openCache, sha256Of } from './cache/index.ts';
+import { type AssetCache, blobsOf, openCache } from './cache/index.ts';
 import { type ResultsFile, resultsFileSchema } from './data.ts';
 import { writeBlob, writeWhole } from './operations/finish.ts';
 import type { FileResult } from './result.ts';
 import { cacheKey, type Mode, settingsFor } from './settings.ts';
+import { sha256Of } from './sha256.ts';
 import { isInShard, type Shard } from './shard.ts';
 
 /**

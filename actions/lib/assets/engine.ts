@@ -2,12 +2,12 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join, normalize } from 'node:path/posix';
 import type { Log } from '../log/index.ts';
-import { type AssetCache, blobsOf, sha256Of } from './cache/index.ts';
+import { type AssetCache, blobsOf } from './cache/index.ts';
 import { resultOfImage } from './image-result.ts';
 import { createImagePool, type ImagePool } from './images/index.ts';
 import { type FileResult, type FileType, leftFile } from './result.ts';
 import { type AssetSettings, cacheKey, typeOf } from './settings.ts';
-import { sha256OfFile } from './sha256-file.ts';
+import { sha256Of, sha256OfFile } from './sha256.ts';
 import { createTextPool, isCompressible, mapFileOf, type TextDone, type TextPool } from './text/index.ts';
 import { isInside, noSignature, type Signature, signatureOf } from './tree/index.ts';
 

@@ -7,7 +7,7 @@ import { openCache } from './cache/index.ts';
 import { createEngine } from './engine.ts';
 import { emptyRun, type TreeRun, weigh, writeResult } from './run-tree.ts';
 import { settingsFor } from './settings.ts';
-import { sha256OfFile } from './sha256-file.ts';
+import { sha256OfFile } from './sha256.ts';
 import { signatureOf } from './tree/index.ts';
 
 /** Writes what the shards made, where the files are still those that it was made of. */

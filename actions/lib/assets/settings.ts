@@ -1,7 +1,7 @@
 import type { AssetsConfig, ImageSettings } from '../config/index.ts';
-import { sha256Of } from './cache/index.ts';
 import { imageToolVersion } from './images/index.ts';
 import type { FileType } from './result.ts';
+import { sha256Of } from './sha256.ts';
 import { suffixOf, textKindOf, textToolVersion } from './text/index.ts';
 
 export type Mode = 'check' | 'optimize';

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { OpsContext } from '../context/index.ts';
+import { OpsError } from '../errors/index.ts';
 import { type GitHub, listFolder, readText } from '../github/index.ts';
 import { type Report, reportSchema } from './report.ts';
 import { parseRollup, type Rollup } from './rollup.ts';
@@ -20,14 +21,14 @@ export interface ReportReader {
   daily(fromYear: number): Promise<Rollup['days']>;
 }
 
-/** @param folder where `createDirectoryStore` keeps them */
+/** @param folder where `createDirectoryStore` keeps them. What is asked of it throws OpsError `REPORT_STORE` when it cannot be read */
 export function createDirectoryReader(folder: string): ReportReader {
   return readerOf(folder, {
     async list(path) {
-      const entries = await readdir(join(folder, path), { withFileTypes: true }).catch(ifMissing([]));
+      const entries = await readdir(join(folder, path), { withFileTypes: true }).catch(ifMissing([], path));
       return entries.map(entry => ({ name: entry.name, isFolder: entry.isDirectory() }));
     },
-    read: path => readFile(join(folder, path), 'utf8').catch(ifMissing(undefined)),
+    read: path => readFile(join(folder, path), 'utf8').catch(ifMissing(undefined, path)),
   });
 }
 
@@ -116,9 +117,12 @@ function parseReport(text: string | undefined): Report | undefined {
   }
 }
 
-function ifMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
+function ifMissing<T>(value: T, path: string): (error: NodeJS.ErrnoException) => T {
   return error => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value;
-    throw error;
+    throw new OpsError('REPORT_STORE', `Could not read ${path} of the reports: ${error.message}`, {
+      hint: 'Check that the reports folder (reports.path) is readable.',
+      cause: error,
+    });
   };
 }

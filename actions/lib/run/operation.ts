@@ -38,8 +38,8 @@ export interface Finished<Data> {
 }
 
 /**
- * One run of one operation: do, report, store, announce. A failure of the work is a report too, with status critical; wrong usage
- * (exit 2) is not stored, since nothing ran.
+ * One run of one operation: do, report, store, announce. A failure of the work is a report too, with status critical;
+ * wrong usage (exit 2) is not stored, since nothing ran.
  */
 export async function runOperation<Input, Data>(
   operation: Operation<Input, Data>,

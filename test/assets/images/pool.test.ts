@@ -2,7 +2,6 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sha256Of } from '../../../actions/lib/assets/cache/index.ts';
 import {
   createImagePool,
   type ImageOutcome,
@@ -10,6 +9,7 @@ import {
   optimizeImage,
 } from '../../../actions/lib/assets/images/index.ts';
 import { createMemoryGate } from '../../../actions/lib/assets/images/memory-gate.ts';
+import { sha256Of } from '../../../actions/lib/assets/sha256.ts';
 import { photo } from './pictures.ts';
 
 const settings = imageSettingsSchema.parse({ widths: [], formats: ['webp'], minSavingBytes: 1 });

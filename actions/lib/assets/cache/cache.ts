@@ -1,9 +1,10 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { OpsError } from '../../errors/index.ts';
 import { type FileResult, fileResultSchema, sha256Schema, treePathSchema } from '../result.ts';
+import { sha256Of } from '../sha256.ts';
 import { byBytes, isSettled, type Signature, sameSignature } from '../tree/index.ts';
 import { readWritten, type WrittenFiles } from './written.ts';
 
@@ -164,10 +165,6 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
       if (isStale) await sweep(folder, new Set(kept.flatMap(({ result }) => blobsOf(result))));
     },
   };
-}
-
-export function sha256Of(bytes: Uint8Array | string): string {
-  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** What was made of a file. */

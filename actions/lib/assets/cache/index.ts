@@ -1,1 +1,1 @@
-export { type AssetCache, blobsOf, type CacheOptions, openCache, sha256Of } from './cache.ts';
+export { type AssetCache, blobsOf, type CacheOptions, openCache } from './cache.ts';

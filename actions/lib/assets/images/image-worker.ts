@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { sha256Of } from '../sha256.ts';
 import type { MemoryGate } from './memory-gate.ts';
 import { optimizeImage } from './optimize.ts';
 import type { FromWorker, ToWorker } from './pool.ts';
@@ -39,7 +39,7 @@ async function work({ path, file, sha256, settings }: Extract<ToWorker, { kind: 
   cancel = new AbortController();
   try {
     const bytes = await readFile(file);
-    if (createHash('sha256').update(bytes).digest('hex') !== sha256) throw new Error('it changed meanwhile');
+    if (sha256Of(bytes) !== sha256) throw new Error('it changed meanwhile');
     const outcome = await optimizeImage({ path, bytes, settings, signal: cancel.signal, gate });
     send({ kind: 'done', outcome });
   } catch (thrown) {

@@ -1,8 +1,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OpsError } from '../../errors/index.ts';
-import { type AssetCache, sha256Of } from '../cache/index.ts';
+import type { AssetCache } from '../cache/index.ts';
 import type { FileResult } from '../result.ts';
+import { sha256Of } from '../sha256.ts';
 
 /** A source that could be smaller, and its map with it: they are replaced together or not at all. */
 export interface Replacement {
