@@ -10,9 +10,18 @@ import { planHttp } from '../../actions/lib/cdn/providers/http-plan.ts';
 import { purgeRequest } from '../../actions/lib/cdn/purge/ask.ts';
 import type { PurgeRequest } from '../../actions/lib/cdn/purge/request.ts';
 import { ageOf, cacheState } from '../../actions/lib/cdn/verify/cache-state.ts';
+import { urlsToVerify } from '../../actions/lib/cdn/verify/choose.ts';
 import { judgeFreshness } from '../../actions/lib/cdn/verify/judge.ts';
 
-const nothing: PurgeRequest = { urls: [], prefixes: [], hosts: [], tags: [], isEverything: false, isSoft: false };
+const nothing: PurgeRequest = {
+  urls: [],
+  urlsBelowPrefixes: [],
+  prefixes: [],
+  hosts: [],
+  tags: [],
+  isEverything: false,
+  isSoft: false,
+};
 const cloudfront = { hasTags: true, freePathsPerMonth: 1000, pricePerPathUsd: 0.005 };
 
 describe('what a CDN cannot express is refused before any call', () => {
@@ -27,6 +36,7 @@ describe('what a CDN cannot express is refused before any call', () => {
     url: { ...nothing, urls: ['https://a.org/x.css'] },
     folder: { ...nothing, prefixes: ['https://a.org/x/'] },
     'part of a name': { ...nothing, prefixes: ['https://a.org/x/app'] },
+    'folder with a query': { ...nothing, prefixes: ['https://a.org/x/?page='] },
     host: { ...nothing, hosts: ['a.org'] },
     tag: { ...nothing, tags: ['t1'] },
     'tag with a comma': { ...nothing, tags: ['t1,t2'] },
@@ -35,9 +45,9 @@ describe('what a CDN cannot express is refused before any call', () => {
     'soft folder': { ...nothing, prefixes: ['https://a.org/x/'], isSoft: true },
   };
   it.each<[keyof typeof providers, string[]]>([
-    ['cloudflare', ['part of a name', 'tag with a comma']],
+    ['cloudflare', ['part of a name', 'folder with a query', 'tag with a comma']],
     ['cloudfront', ['host', 'tag with a comma', 'soft url', 'soft folder']],
-    ['azure', ['part of a name', 'tag', 'tag with a comma', 'soft url', 'soft folder']],
+    ['azure', ['part of a name', 'folder with a query', 'tag', 'tag with a comma', 'soft url', 'soft folder']],
     ['varnish', ['tag with a comma', 'soft folder']],
     ['nginx', ['tag', 'tag with a comma', 'everything', 'soft url', 'soft folder']],
   ])('%s', (provider, refused) => {
@@ -135,6 +145,7 @@ describe('what is asked for', () => {
     expect(purgeRequest({ ...ask, paths: ['/a', '/a#x', '/f/*', '/f/b', 'https://c.org/d'] }, { zones })).toMatchObject(
       {
         urls: ['https://a.org/a', 'https://i.org/pics/a', 'https://c.org/d'],
+        urlsBelowPrefixes: ['https://a.org/f/b', 'https://i.org/pics/f/b'],
         prefixes: ['https://a.org/f/', 'https://i.org/pics/f/'],
       },
     );
@@ -152,6 +163,47 @@ describe('what is asked for', () => {
   });
 });
 
+describe('what is looked at after a purge', () => {
+  const zones = { default: { url: 'https://a.org/', transform: 'none' as const } };
+  const chosen = (change: Partial<PurgeRequest>, verifyPaths: string[] = [], verifyMost = 20) =>
+    urlsToVerify(
+      { ...nothing, ...change },
+      { zones, purge: { soft: false, waitForOrigin: 0, verifyPaths, verifyMost } },
+    );
+
+  it.each([
+    ['URLs: themselves', { urls: ['https://a.org/x'] }, ['/'], ['https://a.org/x'], []],
+    ['a prefix: nothing', { prefixes: ['https://a.org/f/'] }, [], [], ['https://a.org/f/*']],
+    ['a prefix: the paths below it', { prefixes: ['https://a.org/f/'] }, ['/', '/f/1'], ['https://a.org/f/1'], []],
+    [
+      'a prefix: what was named beside it',
+      { prefixes: ['https://a.org/f/'], urlsBelowPrefixes: ['https://a.org/f/2'] },
+      [],
+      ['https://a.org/f/2'],
+      [],
+    ],
+    [
+      'a prefix beside a URL that says nothing of it',
+      { urls: ['https://a.org/x'], prefixes: ['https://a.org/f/'] },
+      [],
+      ['https://a.org/x'],
+      ['https://a.org/f/*'],
+    ],
+    ['a host', { hosts: ['a.org', 'b.org'] }, ['/'], ['https://a.org/'], ['host b.org']],
+    ['a tag: all paths', { tags: ['t'] }, ['/', '/x'], ['https://a.org/', 'https://a.org/x'], []],
+    ['a tag beside a URL', { urls: ['https://a.org/x'], tags: ['t'] }, [], ['https://a.org/x'], ['tags']],
+    ['everything', { isEverything: true }, ['/'], ['https://a.org/'], []],
+    ['everything, and nothing to look at', { isEverything: true }, [], [], ['everything']],
+  ])('%s', (_what, request, verifyPaths, urls, unseen) => {
+    expect(chosen(request, verifyPaths)).toEqual({ urls, unseen });
+  });
+
+  it('so many, spread over all', () => {
+    const urls = Array.from({ length: 10 }, (_, n) => `https://a.org/${n}`);
+    expect(chosen({ urls }, [], 3).urls).toEqual(['https://a.org/0', 'https://a.org/3', 'https://a.org/6']);
+  });
+});
+
 describe('what the headers say of a cache', () => {
   it.each([
     [{ 'cf-cache-status': 'HIT', age: '10' }, 'hit'],
@@ -163,6 +215,7 @@ describe('what the headers say of a cache', () => {
     [{ 'x-cache': 'Error from cloudfront' }, 'miss'],
     [{ 'x-cache': 'TCP_REMOTE_HIT' }, 'hit'],
     [{ 'x-cache': 'CONFIG_NOCACHE' }, 'bypass'],
+    [{ 'x-cache': 'PRIVATE_NOSTORE' }, 'bypass'],
     [{ 'x-cache': 'MISS, HIT' }, 'hit'],
     [{ 'x-cache-status': 'STALE' }, 'stale'],
     [{ 'cache-status': 'Edge; fwd=uri-miss; stored' }, 'miss'],
@@ -239,10 +292,40 @@ describe('what a page loads', () => {
         '/shop/p-2,3.jpg',
         '/shop/bg.png',
         '/shop/s.avif',
-        '/q.png',
         '/shop/b.css',
+        '/q.png',
       ].map(path => `https://a.org${path}`),
     );
+  });
+
+  it('preloaded sizes of an image, and what stands in templates', () => {
+    const html = `<link rel="preload" as="image" href="a.avif" imagesrcset="a-1.avif 1x, a-2.avif 2x">
+      <template><img src="t.png"></template><noscript><img src="n.png"></noscript>`;
+    expect(pageReferences(html, 'https://a.org/')).toEqual(
+      ['a.avif', 'a-1.avif', 'a-2.avif', 't.png', 'n.png'].map(name => `https://a.org/${name}`),
+    );
+  });
+
+  it.each([
+    ['a.jpg', ['a.jpg']],
+    [' a.jpg 1x,b.jpg 2x, ', ['a.jpg', 'b.jpg']],
+    ['a,b.jpg 400w,c.jpg', ['a,b.jpg', 'c.jpg']],
+    ['a.jpg, b.jpg calc(1px, 2px), c.jpg', ['a.jpg', 'b.jpg', 'c.jpg']],
+    ['a.jpg,,b.jpg', ['a.jpg,,b.jpg']],
+    ['data:image/png;base64,AAAA 1x, b.jpg (', ['b.jpg']],
+    [' , ', []],
+  ])('the candidates of srcset "%s"', (srcset, names) => {
+    expect(pageReferences(`<img srcset="${srcset}">`, 'https://a.org/')).toEqual(names.map(n => `https://a.org/${n}`));
+  });
+
+  it.each([
+    ['a tag that is never closed', `<p>if x <y ${'b'.repeat(100_000)}" don't`],
+    ['attributes without end', `<img ${'a=b '.repeat(50_000)}`],
+    ['comments that are opened again and again', '<!--'.repeat(50_000)],
+    ['a long srcset', `<img srcset="${'a'.repeat(100_000)} b c">`],
+    ['elements in elements', '<div>'.repeat(5_000)],
+  ])('hostile: %s is read all the same', (_what, html) => {
+    expect(pageReferences(`${'<img src="a.png">'}${html}`, 'https://a.org/')).toContain('https://a.org/a.png');
   });
 
   it('what a style sheet loads is relative to the sheet', () => {

@@ -1,7 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PurgeData } from '../../actions/lib/cdn/index.ts';
 import { folderWith, ops, report } from '../console/run.ts';
-import { type Origin, startOrigin } from '../services/origin.ts';
+import { closed, listening, type Origin, startOrigin } from '../services/origin.ts';
 import { requireService } from '../services/requirements.ts';
 import { startVarnish, type Varnish } from '../services/varnish.ts';
 
@@ -57,6 +61,42 @@ requireService('varnish')('a purge of a real Varnish', () => {
     expect((await fetched('/p/1.css')).body).toBe('new');
     expect((await fetched('/p/2.css')).body).toBe('new');
     expect((await fetched('/q/1.css')).body).toBe('old');
+  });
+
+  it('a prefix is verified by a URL below it that is named beside it, or by one of the configuration', async () => {
+    serve('/v/1.css', 'old');
+    await fetched('/v/1.css');
+    serve('/v/1.css', 'new');
+    const named = await report<PurgeData>(['cdn', 'purge', '/v/*', '/v/1.css'], env);
+    expect(named.ran.exitCode, named.ran.stderr).toBe(0);
+    expect(named.data).toMatchObject({
+      calls: [{ summary: `ban ${varnish.url}/v/*` }],
+      verified: [{ url: `${varnish.url}/v/1.css`, freshness: 'fresh' }],
+    });
+
+    // Of the configured paths, one that the purge does not take is no witness.
+    serve('/w/1.css', 'the same');
+    for (const path of ['/v/1.css', '/w/1.css']) await fetched(path);
+    const cwd = await folderWith(`cdn:
+  zones: { default: { url: '${varnish.url}', origin: '${origin.url}' } }
+  provider: { kind: http, servers: ['${varnish.url}'] }
+  purge: { verifyPaths: [/v/1.css, /w/1.css] }
+`);
+    const configured = await report<PurgeData>(['cdn', 'purge', '/v/*'], {}, cwd);
+    expect(configured.ran.exitCode, configured.ran.stderr).toBe(0);
+    expect(configured.data!.verified.map(({ url }) => url)).toEqual([`${varnish.url}/v/1.css`]);
+  });
+
+  it('a prefix with a query takes that query alone', async () => {
+    for (const path of ['/list?page=1', '/list?sort=1']) {
+      serve(path, 'old');
+      await fetched(path);
+      serve(path, 'new');
+    }
+    const ran = await ops(['cdn', 'purge', '/list?page=*', '--no-verify'], env);
+    expect(ran.exitCode, ran.stderr).toBe(0);
+    expect((await fetched('/list?page=1')).body).toBe('new');
+    expect((await fetched('/list?sort=1')).body).toBe('old');
   });
 
   it('a path that would be a pattern is taken as it is written', async () => {
@@ -180,4 +220,51 @@ requireService('varnish')('a purge of a real Varnish', () => {
     expect(ran.exitCode, ran.stderr).toBe(0);
     expect((await fetched('/b.css')).body).toBe('new');
   });
+
+  it('an origin that is down while it is deployed is waited for', async () => {
+    const before = await startOrigin({ '/build.txt': { body: 'build 1' } });
+    const port = Number(new URL(before.url).port);
+    const cwd = await folderWith(`cdn:
+  zones: { default: { url: '${varnish.url}', origin: '${before.url}' } }
+  provider: { kind: http, servers: ['${varnish.url}'] }
+  purge: { buildPath: /build.txt, waitForOrigin: 60s }
+`);
+    await before.stop();
+    const refused = await ops(['cdn', 'purge', '/o.css', '--build', 'build 2'], {}, await brief(cwd));
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(/^CDN_ORIGIN_STALE 127\.0\.0\.1:\d+ refused the connection: nothing was purged$/m);
+
+    const running = ops(['cdn', 'purge', '/o.css', '--build', 'build 2', '--no-verify'], {}, cwd);
+    const after = await startOrigin({ '/build.txt': { body: 'build 2' } }, port);
+    try {
+      expect(await running).toMatchObject({ exitCode: 0 });
+    } finally {
+      await after.stop();
+    }
+  });
+
+  it('a cache server that cuts the connection is asked again', async () => {
+    let cut = 2;
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      if (cut-- > 0) return void request.socket.destroy();
+      asked.push(`${request.method} ${request.url}`);
+      response.end();
+    });
+    await listening(server);
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const ran = await ops(['cdn', 'purge', '/c.css', '--no-verify'], { CDN_URL: varnish.url, CDN_PURGE_URL: url });
+      expect(ran.exitCode, ran.stderr).toBe(0);
+      expect(asked).toEqual(['PURGE /c.css']);
+    } finally {
+      await closed(server);
+    }
+  });
 });
+
+/** The same configuration, for an impatient one. */
+async function brief(folder: string): Promise<string> {
+  const yaml = await readFile(join(folder, '.github/ops.yml'), 'utf8');
+  return folderWith(yaml.replace('60s', '0s'));
+}

@@ -19,6 +19,7 @@ export interface Origin {
 /** A small real HTTP server whose files a test changes. */
 export async function startOrigin(
   pages: Record<string, Page | ((headers: IncomingHttpHeaders) => Page)> = {},
+  port = 0,
 ): Promise<Origin> {
   const kept = new Map(Object.entries(pages));
   const asked: string[] = [];
@@ -27,7 +28,7 @@ export async function startOrigin(
     const page = kept.get(request.url ?? '');
     send(response, typeof page === 'function' ? page(request.headers) : (page ?? { status: 404, body: 'not here' }));
   });
-  await listening(server);
+  await listening(server, port);
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     pages: kept,
@@ -42,8 +43,8 @@ function send(response: ServerResponse, { status = 200, headers = {}, body }: Pa
   response.end(body);
 }
 
-export function listening(server: Server): Promise<void> {
-  return new Promise(resolve => server.listen(0, '127.0.0.1', resolve));
+export function listening(server: Server, port = 0): Promise<void> {
+  return new Promise(resolve => server.listen(port, '127.0.0.1', resolve));
 }
 
 export function closed(server: Server): Promise<void> {

@@ -4,6 +4,8 @@ import { request as httpsRequest } from 'node:https';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, zstdDecompress } from 'node:zlib';
 import { OpsError } from '../errors/index.ts';
+import { retry } from '../retry/index.ts';
+import { CdnError } from './cdn-error.ts';
 
 export interface HttpRequest {
   method: string;
@@ -29,12 +31,24 @@ export interface HttpAnswer {
 const defaultTimeoutMs = 20_000;
 const mostBodyBytes = 64 * 1024 * 1024;
 
+/** What passes by itself, when a server restarts or a name is looked up at a bad moment. A time-out has waited long enough. */
+const passingCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
+const getAttempts = 3;
+
 /**
  * One request by node:http, since `fetch` neither sends another Host nor the method PURGE to every server. Redirects are
- * not followed.
- * @throws OpsError `CDN_UNREACHABLE`
+ * not followed. A GET whose connection fails is tried again; other methods are their callers' to repeat.
+ * @throws CdnError `CDN_UNREACHABLE`; OpsError of the same code for an answer that cannot be read
  */
-export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
+export function exchange(request: HttpRequest): Promise<HttpAnswer> {
+  return retry(() => exchangeOnce(request), {
+    attempts: request.method === 'GET' ? getAttempts : 1,
+    isTransient: error => error instanceof CdnError && error.isTransient,
+    signal: request.signal,
+  });
+}
+
+async function exchangeOnce(request: HttpRequest): Promise<HttpAnswer> {
   const { url, signal, timeoutMs = defaultTimeoutMs } = request;
   const timeout = AbortSignal.timeout(timeoutMs);
   try {
@@ -56,8 +70,9 @@ export async function exchange(request: HttpRequest): Promise<HttpAnswer> {
     signal.throwIfAborted();
     if (thrown instanceof OpsError) throw thrown;
     const reason = timeout.aborted ? `did not answer within ${timeoutMs / 1000} s` : wordsOf(thrown);
-    throw new OpsError('CDN_UNREACHABLE', `${url.host} ${reason}`, {
+    throw new CdnError('CDN_UNREACHABLE', `${url.host} ${reason}`, {
       hint: `Open ${url.origin} from another machine: if it answers there, look for a firewall between.`,
+      isTransient: passingCodes.has((thrown as NodeJS.ErrnoException).code ?? ''),
       cause: thrown,
     });
   }

@@ -72,7 +72,7 @@ export const cdnSchema = z.strictObject({
       verifyPaths: z
         .array(z.string().startsWith('/'))
         .default([])
-        .describe('Fetched to verify a purge by prefix, host, tag or of everything'),
+        .describe('Fetched to verify a purge by prefix or host that takes them, by tag, or of everything'),
       verifyMost: z.int().min(1).max(500).default(20).describe('So many URLs of one purge are fetched'),
     })
     .prefault({}),

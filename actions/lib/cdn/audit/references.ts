@@ -1,3 +1,8 @@
+import { type DefaultTreeAdapterTypes, parse } from 'parse5';
+
+type Element = DefaultTreeAdapterTypes.Element;
+type ParentNode = DefaultTreeAdapterTypes.ParentNode;
+
 /** What a page or a style sheet loads, as absolute URLs without duplicates, in the order they stand. */
 
 // Only these load something by themselves; links that a person follows are not assets.
@@ -12,36 +17,51 @@ const loading: readonly { tag: string; attribute: string; isList?: boolean }[] =
   { tag: 'audio', attribute: 'src' },
   { tag: 'input', attribute: 'src' },
 ];
-const loadingRelations = /^(?:.*\s)?(stylesheet|icon|apple-touch-icon|preload|modulepreload|manifest)(?:\s.*)?$/i;
+const loadingRelations = new Set(['stylesheet', 'icon', 'apple-touch-icon', 'preload', 'modulepreload', 'manifest']);
 
+/** Parsed as browsers do: what stands in comments, scripts and text is no markup, and no text can make it slow. */
 export function pageReferences(html: string, pageUrl: string): string[] {
-  const visible = html
-    .replace(/<!--[\s\S]*?-->/g, '')
-    // What is inside is no markup.
-    .replace(/(<script\b[^>]*>)[\s\S]*?<\/script/gi, '$1</script')
-    .replace(/(<(?:textarea|title)\b[^>]*>)[\s\S]*?<\/(?:textarea|title)/gi, '$1');
-  const tags = [
-    ...visible.matchAll(/<([a-z][a-z0-9-]*)((?:\s+|\/|[^\s"'>/=]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'>]+))?)*)>/gi),
-  ];
-  const base = tags.find(([, name]) => name?.toLowerCase() === 'base');
-  const baseUrl = resolved(attributesOf(base?.[2]).get('href'), pageUrl) ?? pageUrl;
-  const found: (string | undefined)[] = [];
-  for (const [, name = '', rest] of tags) {
-    const tag = name.toLowerCase();
-    const attributes = attributesOf(rest);
-    for (const entry of loading) {
-      const value = entry.tag === tag ? attributes.get(entry.attribute) : undefined;
-      if (value === undefined) continue;
-      const urls = entry.isList ? srcsetUrls(value) : [value];
-      found.push(...urls.map(url => resolved(url, baseUrl)));
-    }
-    if (tag === 'link' && loadingRelations.test(attributes.get('rel') ?? ''))
-      found.push(resolved(attributes.get('href'), baseUrl));
-    found.push(...styleUrls(attributes.get('style') ?? '').map(url => resolved(url, baseUrl)));
+  const elements = [...elementsOf(parse(html, { scriptingEnabled: false }))];
+  const base = elements.find(element => element.tagName === 'base');
+  const baseUrl = resolved(base && attributeOf(base, 'href'), pageUrl) ?? pageUrl;
+  return unique(elements.flatMap(loadedBy).map(url => resolved(url, baseUrl)));
+}
+
+function loadedBy(element: Element): string[] {
+  const given = (name: string) => attributeOf(element, name) ?? '';
+  const found = loading
+    .filter(({ tag }) => tag === element.tagName)
+    .flatMap(({ attribute, isList }) => (isList ? srcsetUrls(given(attribute)) : [given(attribute)]));
+  if (element.tagName === 'link' && isLoadingLink(given('rel')))
+    found.push(given('href'), ...srcsetUrls(given('imagesrcset')));
+  if (element.tagName === 'style') found.push(...styleUrls(textOf(element)));
+  found.push(...styleUrls(given('style')));
+  return found;
+}
+
+function isLoadingLink(rel: string): boolean {
+  return rel
+    .toLowerCase()
+    .split(/\s/)
+    .some(relation => loadingRelations.has(relation));
+}
+
+/** In the order of the document, those inside templates among them; however deep, on no stack but this list. */
+function* elementsOf(document: ParentNode): Generator<Element> {
+  const waiting: DefaultTreeAdapterTypes.ChildNode[] = document.childNodes.toReversed();
+  for (let node = waiting.pop(); node; node = waiting.pop()) {
+    if (!('tagName' in node)) continue;
+    yield node;
+    for (const child of ('content' in node ? node.content : node).childNodes.toReversed()) waiting.push(child);
   }
-  for (const [, css = ''] of visible.matchAll(/<style\b[^>]*>([\s\S]*?)<\/style/gi))
-    found.push(...styleUrls(css).map(url => resolved(url, baseUrl)));
-  return unique(found);
+}
+
+function attributeOf({ attrs }: Element, name: string): string | undefined {
+  return attrs.find(attribute => attribute.name === name)?.value;
+}
+
+function textOf({ childNodes }: Element): string {
+  return childNodes.map(child => ('value' in child ? child.value : '')).join('');
 }
 
 export function styleReferences(css: string, sheetUrl: string): string[] {
@@ -55,27 +75,25 @@ function styleUrls(css: string): string[] {
   return [...urls, ...imports].map(match => match[1] ?? match[2] ?? match[3] ?? '');
 }
 
-/** Candidates are divided by commas that follow white space or a descriptor: a URL may hold a comma itself. */
+/** https://html.spec.whatwg.org/#parse-a-srcset-attribute: a URL may hold commas, and ends at white space. */
 function srcsetUrls(srcset: string): string[] {
-  return [...srcset.matchAll(/([^\s,][^\s]*[^\s,]|[^\s,])(?:\s+[^,\s]+)?\s*(?:,|$)/g)].map(([, url]) => url ?? '');
+  const urls: string[] = [];
+  for (let at = 0; at < srcset.length; ) {
+    const [skipped = ''] = match(/[\s,]*/y, srcset, at);
+    const [url = ''] = match(/\S*/y, srcset, at + skipped.length);
+    at += skipped.length + url.length;
+    if (url === '') break;
+    urls.push(url.replace(/,+$/, ''));
+    if (url.endsWith(',')) continue;
+    const [descriptors = ''] = match(/(?:\([^)]*\)?|[^,(])*/y, srcset, at);
+    at += descriptors.length;
+  }
+  return urls;
 }
 
-function attributesOf(text = ''): Map<string, string> {
-  const attributes = new Map<string, string>();
-  for (const [, name = '', double, single, bare] of text.matchAll(
-    /([^\s"'>/=]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/g,
-  ))
-    attributes.set(name.toLowerCase(), decoded(double ?? single ?? bare ?? ''));
-  return attributes;
-}
-
-/** The references that can stand in a URL. */
-function decoded(text: string): string {
-  return text
-    .replace(/&#x([0-9a-f]{1,6});/gi, (_, hex) => String.fromCodePoint(Math.min(Number.parseInt(hex, 16), 0x10ffff)))
-    .replace(/&#(\d{1,7});/g, (_, digits) => String.fromCodePoint(Math.min(Number(digits), 0x10ffff)))
-    .replace(/&quot;/gi, '"')
-    .replace(/&amp;/gi, '&');
+function match(sticky: RegExp, text: string, at: number): readonly string[] {
+  sticky.lastIndex = at;
+  return sticky.exec(text) ?? [];
 }
 
 function resolved(url: string | undefined, base: string): string | undefined {

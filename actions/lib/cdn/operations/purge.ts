@@ -9,8 +9,9 @@ import { openProvider } from '../providers/index.ts';
 import { type PurgeAsk, purgeRequest } from '../purge/ask.ts';
 import { changedPaths } from '../purge/changed.ts';
 import { counted } from '../purge/refuse.ts';
-import type { PurgePlan, PurgeRequest } from '../purge/request.ts';
+import type { PurgePlan } from '../purge/request.ts';
 import { sendPlan } from '../purge/send.ts';
+import { urlsToVerify } from '../verify/choose.ts';
 import { originServesBuild } from '../verify/origin.ts';
 import { type VerifiedUrl, verifyUrls } from '../verify/verify.ts';
 
@@ -82,7 +83,7 @@ export const purgeOperation: Operation<PurgeInput, PurgeData> = {
     if (input.dryRun) return { data, checks: [], isDryRun: true };
 
     const manifest = cdn.manifest ? readSiteManifest(resolve(context.cwd, cdn.manifest)) : undefined;
-    const urls = urlsToVerify(request, context);
+    const { urls, unseen } = urlsToVerify(request, cdn);
     data.originQuestions = await originServesBuild({
       zones: cdn.zones,
       build: buildOf(input, context),
@@ -103,7 +104,7 @@ export const purgeOperation: Operation<PurgeInput, PurgeData> = {
       progress: context.progress,
       signal: context.signal,
     });
-    return { data, checks: [verifiedCheck(data.verified)] };
+    return { data, checks: [verifiedCheck(data.verified, unseen)] };
   },
   lines: purgeLines,
   summary: purgeSummary,
@@ -133,28 +134,12 @@ function buildOf({ build }: PurgeInput, { config, log }: OpsContext): { path: st
   return undefined;
 }
 
-/** The URLs of the purge, spread over all of them; those of the configuration where it names none. */
-function urlsToVerify({ urls }: PurgeRequest, { config }: OpsContext): string[] {
-  const { verifyPaths, verifyMost } = config.cdn.purge;
-  const all =
-    urls.length > 0
-      ? urls
-      : Object.values(config.cdn.zones).flatMap(zone => verifyPaths.map(path => zone.url.replace(/\/+$/, '') + path));
-  const every = Math.max(1, all.length / verifyMost);
-  return Array.from({ length: Math.min(all.length, verifyMost) }, (_, index) => all[Math.floor(index * every)]!);
-}
-
-function verifiedCheck(verified: readonly VerifiedUrl[]): Check {
+function verifiedCheck(verified: readonly VerifiedUrl[], unseen: readonly string[]): Check {
   const base = { id: 'cdn.purge.verified', threshold: 0, unit: 'urls' };
   const bad = verified.filter(({ freshness }) => freshness === 'stale' || freshness === 'kept');
   const unknown = verified.filter(({ freshness }) => freshness === 'unverified' || freshness === 'unreachable');
   const first = bad[0] ?? unknown[0];
   const told = first ? `${first.url} ${first.reason}` : '';
-  if (verified.length === 0) {
-    const message =
-      'COULD NOT VERIFY: a purge by prefix, host or tag names no URL to look at; set cdn.purge.verifyPaths';
-    return { ...base, status: 'unknown', value: null, message };
-  }
   if (bad.length > 0) {
     const isStale = bad.some(({ freshness }) => freshness === 'stale');
     const message = `${bad.length} of ${verified.length} URLs still come from before the purge: ${told}`;
@@ -163,6 +148,10 @@ function verifiedCheck(verified: readonly VerifiedUrl[]): Check {
   if (unknown.length > 0) {
     const message = `COULD NOT VERIFY ${unknown.length} of ${verified.length} URLs: ${told}`;
     return { ...base, status: 'unknown', value: unknown.length, message };
+  }
+  if (unseen.length > 0) {
+    const message = `COULD NOT VERIFY ${unseen.slice(0, 3).join(', ')}: it names no URL to look at; name one beside it, or set cdn.purge.verifyPaths`;
+    return { ...base, status: 'unknown', value: null, message };
   }
   return {
     ...base,

@@ -65,7 +65,13 @@ function exactPath(url: string): string {
 }
 
 function folderPath(prefix: string): string {
-  const { pathname } = new URL(prefix);
+  const { pathname, search } = new URL(prefix);
+  if (search) {
+    throw cannot(
+      `Azure Front Door takes no query in a folder: ${prefix}`,
+      'Leave the query out: every query below the folder is taken along.',
+    );
+  }
   if (pathname.endsWith('/')) return `${pathname}*`;
   throw cannot(
     `Azure Front Door purges whole folders, and ${pathname}* ends inside a name`,

@@ -1,8 +1,9 @@
 import type { CdnConfig, SecretValues } from '../../config/index.ts';
 import type { OpsError } from '../../errors/index.ts';
+import { CdnError } from '../cdn-error.ts';
 import type { PurgeProvider } from '../purge/request.ts';
 import { type AzureCall, planAzure } from './azure-plan.ts';
-import { CdnError, providerError } from './failures.ts';
+import { providerError } from './failures.ts';
 
 type AzureConfig = Extract<CdnConfig['provider'], { kind: 'azure' }>;
 

@@ -3,9 +3,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { CloudFrontClient } from '@aws-sdk/client-cloudfront';
 import type { CdnConfig } from '../../config/index.ts';
 import { OpsError } from '../../errors/index.ts';
+import { CdnError } from '../cdn-error.ts';
 import type { PurgeProvider } from '../purge/request.ts';
 import { type CloudFrontCall, planCloudFront } from './cloudfront-plan.ts';
-import { CdnError, providerError } from './failures.ts';
+import { providerError } from './failures.ts';
 
 type CloudFrontConfig = Extract<CdnConfig['provider'], { kind: 'cloudfront' }>;
 

@@ -59,8 +59,8 @@ function planVarnish(request: PurgeRequest, { hasTags }: HttpRules): PurgePlan<H
   const calls: PlannedCall<HttpCall>[] = [
     ...request.urls.map(url => purge(url, soft)),
     ...request.prefixes.map(prefix => {
-      const { host, pathname } = new URL(prefix);
-      return ban(host, 'host', `^${escapeRegex(pathname)}`, `ban ${prefix}*`);
+      const { host, pathname, search } = new URL(prefix);
+      return ban(host, 'host', `^${escapeRegex(pathname + search)}`, `ban ${prefix}*`);
     }),
     ...request.hosts.map(host => ban(host, 'host', '.*', `ban ${host}`)),
     ...batches(request.tags, tagsPerCall).map(tags => ({

@@ -41,6 +41,7 @@ export function purgeRequest(ask: PurgeAsk, { zones }: Pick<CdnConfig, 'zones'>)
   const covered = (url: string) => [...prefixes].some(prefix => url.startsWith(prefix));
   return {
     urls: [...urls].filter(url => !covered(url)),
+    urlsBelowPrefixes: [...urls].filter(covered),
     prefixes: [...prefixes],
     hosts: [...new Set(ask.hosts)].map(checkHost),
     tags: [...new Set(ask.tags)],

@@ -1,6 +1,8 @@
 /** What is to leave the caches. URLs are absolute and normalised; see `purgeRequest`. */
 export interface PurgeRequest {
   readonly urls: readonly string[];
+  /** Named as well, and taken along by a prefix: not sent, and looked at afterwards. */
+  readonly urlsBelowPrefixes: readonly string[];
   /** Everything that begins with one of these URLs. */
   readonly prefixes: readonly string[];
   readonly hosts: readonly string[];

@@ -1,7 +1,7 @@
 import { OpsError, toOpsError } from '../../errors/index.ts';
 import type { Log, Progress } from '../../log/index.ts';
 import { retry } from '../../retry/index.ts';
-import { CdnError } from '../providers/failures.ts';
+import { CdnError } from '../cdn-error.ts';
 import type { PurgePlan, PurgeProvider } from './request.ts';
 
 export interface SendOptions {

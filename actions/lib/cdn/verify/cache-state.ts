@@ -33,7 +33,7 @@ function stateOf(text: string): CacheState {
   const word = text.toLowerCase();
   if (/refresh_?hit|revalidat|expired|updating/.test(word)) return /updating/.test(word) ? 'stale' : 'revalidated';
   if (/stale/.test(word)) return 'stale';
-  if (/dynamic|bypass|nocache|pass\b|uncacheable/.test(word)) return 'bypass';
+  if (/dynamic|bypass|nocache|nostore|pass\b|uncacheable/.test(word)) return 'bypass';
   // The nearest cache is named last: `MISS, HIT`.
   const last = word.split(',').at(-1) ?? word;
   if (/hit/.test(last)) return 'hit';

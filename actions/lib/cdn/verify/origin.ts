@@ -66,15 +66,15 @@ const pollMs = 2_000;
 
 /**
  * Waits until every origin serves the build that the purge is for. A purge before that would fill the caches with the old
- * build once more, for as long as they keep it.
+ * build once more, for as long as they keep it. An origin that does not answer is one that is being deployed.
  * @returns how many things were asked; 0: nothing was there to tell
- * @throws OpsError `CDN_ORIGIN_STALE` after `withinSeconds`: nothing was purged; `CDN_UNREACHABLE`
+ * @throws OpsError `CDN_ORIGIN_STALE` after `withinSeconds`: nothing was purged
  */
 export async function originServesBuild(expectation: BuildExpectation): Promise<number> {
   const questions = questionsOf(expectation);
   const deadline = performance.now() + expectation.withinSeconds * 1000;
   for (;;) {
-    const answers = await Promise.all(questions.map(question => question(expectation.signal)));
+    const answers = await Promise.all(questions.map(question => lateness(question, expectation.signal)));
     const late = answers.find(answer => answer !== undefined);
     if (late === undefined) return questions.length;
     if (performance.now() + pollMs > deadline) {
@@ -87,7 +87,17 @@ export async function originServesBuild(expectation: BuildExpectation): Promise<
   }
 }
 
+/** What is not yet as it should be, on one line. */
 type Question = (signal: AbortSignal) => Promise<string | undefined>;
+
+async function lateness(question: Question, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    return await question(signal);
+  } catch (thrown) {
+    if (thrown instanceof OpsError && thrown.code === 'CDN_UNREACHABLE') return thrown.message;
+    throw thrown;
+  }
+}
 
 function questionsOf({ zones, build, urls, manifest }: BuildExpectation): Question[] {
   const origins = [...new Set(Object.values(zones).flatMap(zone => zone.origin ?? []))];
