@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,8 +10,17 @@ import { findProgram, killAll, startDaemon } from './processes.ts';
 /** Debian and Alpine have the first, other systems and CI runners one of the others. */
 const programs = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-export const findBrowser = (): string | undefined =>
-  programs.map(program => findProgram(program)).find(path => path !== undefined);
+let found: { browser: string | undefined } | undefined;
+
+/** Asked for its version: Ubuntu's `chromium-browser` is a script that says which snap to install. */
+export function findBrowser(): string | undefined {
+  found ??= {
+    browser: programs
+      .map(program => findProgram(program))
+      .find(path => path !== undefined && spawnSync(path, ['--version'], { timeout: 30_000 }).status === 0),
+  };
+  return found.browser;
+}
 
 export interface Visit {
   /** What the page sent with `POST /report`, as JSON. */

@@ -23,7 +23,7 @@ const services = {
   },
   browser: {
     found: () => findBrowser() !== undefined,
-    install: 'apt-get install --no-install-recommends chromium',
+    install: 'apt-get install --no-install-recommends chromium; on Ubuntu snap install chromium, or Google Chrome',
   },
   hypopg: {
     found: () => {
