@@ -19,6 +19,7 @@ if (args.length === 0) {
 const counts = await runTests();
 if (!counts.isGreen) failures.push('tests');
 for (const failure of failures) console.log(`FAILED ${failure}`);
+for (const reason of counts.reasons) console.log(`skipped: ${reason}`);
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 process.exitCode = failures.length === 0 ? 0 : 1;
 
@@ -27,6 +28,8 @@ interface Counts {
   passed: number;
   failed: number;
   skipped: number;
+  /** Why, where a service is missing. */
+  reasons: string[];
 }
 
 async function runTests(): Promise<Counts> {
@@ -46,18 +49,21 @@ async function runTests(): Promise<Counts> {
     return count(JSON.parse(await readFile(file, 'utf8')) as Results, code === 0);
   } catch {
     // It ended before it could write its results, and has said why.
-    return { isGreen: false, passed: 0, failed: 1, skipped: 0 };
+    return { isGreen: false, passed: 0, failed: 1, skipped: 0, reasons: [] };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 interface Results {
-  testResults: { status: string; assertionResults: { status: string }[] }[];
+  testResults: { status: string; assertionResults: { status: string; fullName: string }[] }[];
 }
 
 function count(results: Results, isGreen: boolean): Counts {
-  const tests = results.testResults.flatMap(file => file.assertionResults.map(test => test.status));
+  const named = results.testResults.flatMap(file => file.assertionResults);
+  const tests = named.map(test => test.status);
+  // The title of `requireService`.
+  const reasons = named.flatMap(({ fullName }) => /\(skipped: (.*?)\)/.exec(fullName)?.[1] ?? []);
   const passed = tests.filter(status => status === 'passed').length;
   const failedTests = tests.filter(status => status === 'failed').length;
   // A file that could not be read, or whose hooks failed, is red without a test that is.
@@ -71,5 +77,6 @@ function count(results: Results, isGreen: boolean): Counts {
     passed,
     failed: isGreen || failed > 0 ? failed : 1,
     skipped: tests.length - passed - failedTests,
+    reasons: [...new Set(reasons)],
   };
 }
