@@ -59,6 +59,14 @@ describe('a large photograph', () => {
           release();
         };
       },
+      keep(bytes) {
+        const release = gate.keep(bytes);
+        held++;
+        return () => {
+          held--;
+          release();
+        };
+      },
     };
     const bytes = jpeg.subarray(0, jpeg.length / 2);
     expect(await optimizeImage({ path: 'a.jpg', bytes, settings, signal, gate: counting })).toMatchObject({

@@ -17,6 +17,11 @@ const gate: MemoryGate = {
     send({ kind: 'hold', ticket, bytes });
     return promise;
   },
+  keep(bytes) {
+    const ticket = tickets++;
+    send({ kind: 'keep', ticket, bytes });
+    return () => send({ kind: 'release', ticket });
+  },
 };
 
 process.on('message', (message: ToWorker) => {
@@ -39,6 +44,8 @@ async function work({ path, file, sha256, settings }: Extract<ToWorker, { kind: 
   cancel = new AbortController();
   try {
     const bytes = await readFile(file);
+    // Until the pool hears that it is done, which is when all that it holds is given back.
+    gate.keep(bytes.length);
     if (sha256Of(bytes) !== sha256) throw new Error('it changed meanwhile');
     const outcome = await optimizeImage({ path, bytes, settings, signal: cancel.signal, gate });
     send({ kind: 'done', outcome });

@@ -1,4 +1,5 @@
 import type { ImageSettings } from '../../config/index.ts';
+import { decoderBytes } from './estimates.ts';
 import { shrinkInPlace } from './in-place.ts';
 import { type ImageFile, inspectImage } from './inspect.ts';
 import { holding, type MemoryGate, openGate } from './memory-gate.ts';
@@ -57,9 +58,7 @@ export async function optimizeImage({
 
 /** From here on in place and variants are made at the same time: an encoder uses one core. */
 const largePixels = 2e6;
-
-/** All coefficients of a progressive JPEG; others need less. */
-const decoderBytesPerPixel = 3;
+const probedWidth = 64;
 
 async function work(job: ImageJob): Promise<[Shrunk, Made]> {
   const { file, facts, settings } = job;
@@ -71,8 +70,8 @@ async function work(job: ImageJob): Promise<[Shrunk, Made]> {
     return [shrunk, await makeVariants(job, Promise.resolve(servedBytes(shrunk)))];
   }
   // Two at once would tell each other's errors: libvips has one place for them in a process.
-  await holding(job.gate, facts.width * facts.height * decoderBytesPerPixel, async () =>
-    release(await decode(file, open(file.bytes, settings.limits).resize({ width: 64 }))),
+  await holding(job.gate, decoderBytes(file, facts, probedWidth), async () =>
+    release(await decode(file, open(file.bytes, settings.limits).resize({ width: probedWidth }))),
   );
   const shrunk = shrink();
   const made = makeVariants(job, shrunk.then(servedBytes));

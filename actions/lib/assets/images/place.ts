@@ -38,3 +38,17 @@ export function withoutPlace(job: Pick<ImageJob, 'file' | 'facts' | 'settings'>,
 export function unencoded(bytes: Buffer | undefined): InPlace | undefined {
   return bytes && { bytes, score: 100, quality: undefined, encodes: 0 };
 }
+
+export const nothing: Shrunk = { inPlace: undefined, notes: [] };
+
+/** As it is, and why. */
+export function kept(reason: string, { facts, settings }: ImageJob): Shrunk {
+  return { inPlace: undefined, notes: mustLosePlace({ facts, settings }) ? [reason, placeStays] : [reason] };
+}
+
+/** What tells where it was taken is replaced even where it gains nothing else. */
+export function isWorthIt({ facts, settings }: ImageJob, bytes: number): boolean {
+  const saved = facts.bytes - bytes;
+  if (saved >= 0 && mustLosePlace({ facts, settings })) return true;
+  return saved >= settings.minSavingBytes && saved >= settings.minSavingRatio * facts.bytes;
+}

@@ -43,6 +43,7 @@ export type FromWorker =
   | { kind: 'done'; outcome: ImageOutcome }
   | { kind: 'failed'; message: string }
   | { kind: 'hold'; ticket: number; bytes: number }
+  | { kind: 'keep'; ticket: number; bytes: number }
   | { kind: 'release'; ticket: number };
 
 interface Waiting {
@@ -112,6 +113,9 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
           member.holds.set(message.ticket, release);
           member.child.send({ kind: 'granted', ticket: message.ticket } satisfies ToWorker);
         });
+        return;
+      case 'keep':
+        member.holds.set(message.ticket, gate.keep(message.bytes));
         return;
       case 'release':
         member.holds.get(message.ticket)?.();

@@ -10,8 +10,9 @@ import {
   type Strength,
   searchStart,
 } from './encoders.ts';
+import { candidateBytes, decoderBytes, encoderBytes, flatteningBytes, pictureBytes } from './estimates.ts';
 import type { ImageFile } from './inspect.ts';
-import type { MemoryGate } from './memory-gate.ts';
+import { holding, type MemoryGate } from './memory-gate.ts';
 import type { ImageFacts } from './outcome.ts';
 import {
   decode,
@@ -47,9 +48,11 @@ export interface Reference extends Disposable {
   /** Of a large one, so much of it that a search can begin there. */
   sample: Picture | undefined;
   score(encoded: Buffer): Promise<number>;
+  /** Beside an encoder, what it takes to give it its pixels; and what a score takes with a candidate of so many bytes. */
+  memory: { reading: number; scoring(candidate: number): number };
 }
 
-type Measured = Pick<Reference, 'source' | 'score'>;
+type Measured = Pick<Reference, 'width' | 'height' | 'source' | 'score' | 'memory'>;
 
 export interface Encoded {
   bytes: Buffer;
@@ -62,22 +65,32 @@ export interface Encoded {
 
 /** At most so wide, its pixels kept. @throws Refusal `IMAGE_DAMAGED`, `IMAGE_TIMEOUT` */
 export async function openReference(job: ImageJob, width: number): Promise<Reference> {
-  const { file, facts, settings } = job;
-  const decoded = await decode(file, upright(file, facts, settings, width));
-  const picture = hasTransparency(decoded) ? decoded : opaque(decoded);
-  if (picture !== decoded) release(decoded);
-  const pipeline = keepsProfile(facts)
-    ? await carried(job, width, picture !== decoded)
-    : () => fromPicture(picture, settings.limits);
-  return {
-    width: picture.width,
-    height: picture.height,
-    source: { pipeline, rights: rightsOf(facts, settings) },
-    isGraphic: facts.isLossless === true && isGraphic(picture),
-    sample: sampleOf(picture),
-    score: encoded => withPicture(decodeOwn(encoded), async candidate => scorePictures(picture, candidate)),
-    [Symbol.dispose]: () => release(picture),
-  };
+  const { file, facts, settings, gate } = job;
+  const read = decoderBytes(file, facts, width) + 2 * pictureBytes(facts, width);
+  return holding(gate, read, async () => {
+    const decoded = await decode(file, upright(file, facts, settings, width));
+    const picture = hasTransparency(decoded) ? decoded : opaque(decoded);
+    if (picture !== decoded) release(decoded);
+    const profiled = keepsProfile(facts) ? await carried(job, width, picture !== decoded) : undefined;
+    const sample = sampleOf(picture);
+    const forget = gate.keep((profiled ? 2 : 1) * picture.data.length + (sample?.data.length ?? 0));
+    return {
+      width: picture.width,
+      height: picture.height,
+      source: {
+        pipeline: profiled ?? (() => fromPicture(picture, settings.limits)),
+        rights: rightsOf(facts, settings),
+      },
+      isGraphic: facts.isLossless === true && isGraphic(picture),
+      sample,
+      score: encoded => withPicture(decodeOwn(encoded), async candidate => scorePictures(picture, candidate)),
+      memory: { reading: 0, scoring: candidate => candidate + flatteningBytes(picture) },
+      [Symbol.dispose]: () => {
+        release(picture);
+        forget();
+      },
+    };
+  });
 }
 
 /**
@@ -86,22 +99,31 @@ export async function openReference(job: ImageJob, width: number): Promise<Refer
  * @throws Refusal `IMAGE_DAMAGED`, `IMAGE_TIMEOUT`
  */
 export async function openStreamed(job: ImageJob): Promise<Reference> {
-  const { file, facts, settings } = job;
+  const { file, facts, settings, gate } = job;
   const pipeline = () => upright(file, facts, settings);
   const read = () => decode(file, pipeline());
-  return withPicture(read(), async picture => ({
-    width: picture.width,
-    height: picture.height,
-    source: { pipeline, rights: noRights },
-    isGraphic: false,
-    sample: sampleOf(picture),
-    // The decoder of what was encoded needs the most, so it goes first.
-    score: encoded =>
-      withPicture(decodeOwn(encoded), candidate =>
-        withPicture(read(), async original => scorePictures(original, candidate)),
-      ),
-    [Symbol.dispose]() {},
-  }));
+  const decoder = decoderBytes(file, facts);
+  const pixels = pictureBytes(facts);
+  return holding(gate, decoder + pixels, () =>
+    withPicture(read(), async picture => {
+      const sample = sampleOf(picture);
+      const forget = gate.keep(sample?.data.length ?? 0);
+      return {
+        width: picture.width,
+        height: picture.height,
+        source: { pipeline, rights: noRights },
+        isGraphic: false,
+        sample,
+        // Of the two decoders that of what was encoded mostly needs more, so it goes before there is a picture.
+        score: encoded =>
+          withPicture(decodeOwn(encoded), candidate =>
+            withPicture(read(), async original => scorePictures(original, candidate)),
+          ),
+        memory: { reading: decoder, scoring: candidate => Math.max(candidate, 2 * pixels + decoder) },
+        [Symbol.dispose]: forget,
+      };
+    }),
+  );
 }
 
 async function withPicture<Result>(
@@ -209,8 +231,11 @@ async function searchSample(
 ): Promise<{ quality: number | undefined; encodes: number }> {
   if (!sample) return noSearch;
   const reference: Measured = {
+    width: sample.width,
+    height: sample.height,
     source: { pipeline: () => fromPicture(sample, job.settings.limits), rights: noRights },
     score: encoded => withPicture(decodeOwn(encoded), async candidate => scorePictures(sample, candidate)),
+    memory: { reading: 0, scoring: candidate => candidate + flatteningBytes(sample) },
   };
   const { best, encodes } = await searchQuality(plan, async quality => {
     const { score } = await encodeAndScore(job, reference, format, { kind: 'lossy', quality, chroma });
@@ -230,13 +255,20 @@ async function encodeOnce(
 }
 
 async function encodeAndScore(
-  { facts, settings, signal }: ImageJob,
-  { source, score }: Measured,
+  { facts, settings, signal, gate }: ImageJob,
+  reference: Measured,
   format: VariantFormat,
   strength: Strength,
 ): Promise<{ bytes: Buffer; score: number }> {
-  signal.throwIfAborted();
-  const bytes = await encode(source, format, strength, facts, settings);
-  signal.throwIfAborted();
-  return { bytes, score: await score(bytes) };
+  const { source, memory } = reference;
+  const encoder = memory.reading + encoderBytes(format, reference, strength, facts);
+  const bytes = await holding(gate, encoder, async () => {
+    signal.throwIfAborted();
+    return encode(source, format, strength, facts, settings);
+  });
+  const score = await holding(gate, memory.scoring(candidateBytes(format, reference, strength, facts)), async () => {
+    signal.throwIfAborted();
+    return reference.score(bytes);
+  });
+  return { bytes, score };
 }

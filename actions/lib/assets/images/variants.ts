@@ -1,12 +1,8 @@
 import type { VariantFormat } from '../../config/index.ts';
 import { animatedVariants } from './animated.ts';
-import { holding } from './memory-gate.ts';
 import type { ImageVariant } from './outcome.ts';
 import { type Encoded, encodeAtTarget, type ImageJob, openReference } from './reference.ts';
 import { type Made, plannedWidths, worthwhile } from './worth.ts';
-
-/** Measured at the peak, which is AVIF's. */
-const bytesPerPixel = 38;
 
 /**
  * Every format at every width, where it pays.
@@ -21,8 +17,7 @@ export async function makeVariants(job: ImageJob, servedBytes: Promise<number>):
   const notes: string[] = [];
   const lastQuality = new Map<VariantFormat, number>();
   for (const width of plannedWidths(facts.width, settings)) {
-    const pixels = (width ** 2 * facts.height) / facts.width;
-    await holding(job.gate, pixels * bytesPerPixel, () => makeWidth(width));
+    await makeWidth(width);
   }
   return { variants: worthwhile(made, await servedBytes), notes };
 
