@@ -162,6 +162,32 @@ describe('the bound of memory', () => {
     expect(events).toEqual(['a', 'c', 'b', 'd', 'huge']);
   });
 
+  test('what is kept counts without waiting, and leaves the last step of all a way on', async () => {
+    const gate = createMemoryGate(100);
+    const events: string[] = [];
+    const take = (name: string, bytes: number) =>
+      gate.hold(bytes).then(release => {
+        events.push(name);
+        return release;
+      });
+    const [forgetA, forgetB] = [gate.keep(70), gate.keep(70)];
+    const releaseA = await take('a', 20);
+    const b = take('b', 20);
+    forgetA();
+    await Promise.resolve();
+    expect(events).toEqual(['a']);
+    forgetB();
+    forgetB();
+    const releaseB = await b;
+    const c = take('c', 70);
+    await Promise.resolve();
+    expect(events).toEqual(['a', 'b']);
+    releaseA();
+    releaseB();
+    (await c)();
+    expect(events).toEqual(['a', 'b', 'c']);
+  });
+
   test('what needs much is overtaken a few times, and not for ever', async () => {
     const { events, take } = gateOf(100);
     const releaseFirst = await take('first', 60);

@@ -54,10 +54,10 @@ describe('an image that cannot be worked on is refused in one line', () => {
       await writeFile(path, jpeg);
       const limits = { ...settings.limits, maxBytes: jpeg.length - 1 };
       await expect(inspectImage(path, limits)).rejects.toMatchObject({ code: 'IMAGE_TOO_LARGE' });
-      await expect(inspectImage(join(folder, 'none.jpg'))).rejects.toMatchObject({ code: 'IMAGE_UNREADABLE' });
-      await expect(inspectImage(folder)).rejects.toMatchObject({ code: 'IMAGE_UNREADABLE' });
+      await expect(inspectImage(join(folder, 'none.jpg'), limits)).rejects.toMatchObject({ code: 'IMAGE_UNREADABLE' });
+      await expect(inspectImage(folder, limits)).rejects.toMatchObject({ code: 'IMAGE_UNREADABLE' });
       await chmod(path, 0o644);
-      await expect(inspectImage(path)).resolves.toMatchObject({ format: 'jpeg', width: 160 });
+      await expect(inspectImage(path, settings.limits)).resolves.toMatchObject({ format: 'jpeg', width: 160 });
     } finally {
       await rm(folder, { recursive: true });
     }

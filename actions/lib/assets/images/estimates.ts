@@ -35,7 +35,7 @@ export function decoderBytes(file: Pick<ImageFile, 'bytes'>, facts: Source, widt
 }
 
 /** A pixel of the file: the lines that are under way, or all of it where the decoder gives it at once. */
-const decoding: Record<ImageFacts['format'], number> = { jpeg: 1, png: 1, gif: 5, webp: 7, avif: 17, svg: 0 };
+const decoding: Record<ImageFacts['format'], number> = { jpeg: 0.5, png: 1, gif: 5, webp: 7, avif: 17, svg: 0 };
 
 /** A progressive JPEG is there as a whole before its first line: two bytes for the coefficient of each sample. */
 export function coefficientBytes({ bytes }: Pick<ImageFile, 'bytes'>): number {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { sha256Of } from '../sha256.ts';
+import { sha256Of, sha256OfFile } from '../sha256.ts';
 import type { MemoryGate } from './memory-gate.ts';
 import { optimizeImage } from './optimize.ts';
 import type { FromWorker, ToWorker } from './pool.ts';
@@ -40,14 +40,15 @@ process.on('message', (message: ToWorker) => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {});
 process.on('disconnect', () => process.exit());
 
+const changed = 'it changed meanwhile';
+
 async function work({ path, file, sha256, settings }: Extract<ToWorker, { kind: 'work' }>): Promise<void> {
   cancel = new AbortController();
   try {
     const bytes = await readFile(file);
-    // Until the pool hears that it is done, which is when all that it holds is given back.
-    gate.keep(bytes.length);
-    if (sha256Of(bytes) !== sha256) throw new Error('it changed meanwhile');
-    const outcome = await optimizeImage({ path, bytes, settings, signal: cancel.signal, gate });
+    if (sha256Of(bytes) !== sha256) throw new Error(changed);
+    const outcome = await optimizeImage({ path, bytes, file, settings, signal: cancel.signal, gate });
+    if (bytes.length === 0 && (await sha256OfFile(file)) !== sha256) throw new Error(changed);
     send({ kind: 'done', outcome });
   } catch (thrown) {
     send({ kind: 'failed', message: thrown instanceof Error ? thrown.message : String(thrown) });

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import sharp from 'sharp';
-import { type ImageSettings, imageSettingsSchema } from '../../config/index.ts';
+import type { ImageSettings } from '../../config/index.ts';
 import {
   classifyProfile,
   estimateQuality,
@@ -25,6 +25,8 @@ export interface ImageFile {
   /** For messages, and for its suffix. */
   path: string;
   bytes: Uint8Array;
+  /** Where decoders read it, when its bytes are no longer held: they are none then. */
+  file?: string;
 }
 
 /** Reads a file that is no larger than the limit. @throws Refusal `IMAGE_UNREADABLE`, `IMAGE_TOO_LARGE` */
@@ -50,10 +52,7 @@ export async function readImage(path: string, limits: ImageSettings['limits']): 
  * @throws Refusal (an `OpsError`): `IMAGE_EMPTY`, `IMAGE_UNREADABLE`, `IMAGE_UNKNOWN_FORMAT`, `IMAGE_WRONG_EXTENSION`,
  * `IMAGE_TOO_MANY_PIXELS`, `IMAGE_TOO_LARGE`, `IMAGE_DAMAGED`
  */
-export async function inspectImage(
-  source: ImageFile | string,
-  limits: ImageSettings['limits'] = imageSettingsSchema.parse({}).limits,
-): Promise<ImageFacts> {
+export async function inspectImage(source: ImageFile | string, limits: ImageSettings['limits']): Promise<ImageFacts> {
   const { path, bytes } = typeof source === 'string' ? await readImage(source, limits) : source;
   const format = formatOf(path, bytes, limits);
   if (format === 'svg') return svgFacts(bytes);

@@ -3,7 +3,7 @@ import sharp, { type Sharp } from 'sharp';
 import { rightsOf, withRights } from './encoders.ts';
 import { losslessBytes, pixelBytes, wholeBytes } from './estimates.ts';
 import { holding } from './memory-gate.ts';
-import { coloursOf, decode, decoding, isEqual, open, type Picture, release } from './pixels.ts';
+import { coloursOf, decode, decoding, isEqual, open, type Picture, release, sourceOf } from './pixels.ts';
 import { isWorthIt, kept, mustLosePlace, nothing, type Shrunk } from './place.ts';
 import type { ImageJob } from './reference.ts';
 
@@ -21,7 +21,7 @@ export async function shrinkLossless(job: ImageJob): Promise<Shrunk> {
     });
     encodes++;
     if (bytes.length >= (best?.length ?? facts.bytes) || !isWorthIt(job, bytes.length)) continue;
-    original ??= await decoding(file, () => seenIn(job, file.bytes));
+    original ??= await decoding(file, () => seenIn(job, sourceOf(file)));
     if (!(await isSame(job, original, bytes))) continue;
     best = bytes;
     forget();
@@ -81,7 +81,7 @@ function fitsPalette(job: ImageJob): Promise<boolean> {
 }
 
 function losslessPipeline({ file, facts, settings }: ImageJob): Sharp {
-  const pipeline = open(file.bytes, settings.limits, { animated: facts.frames > 1, ignoreIcc: true });
+  const pipeline = open(sourceOf(file), settings.limits, { animated: facts.frames > 1, ignoreIcc: true });
   const deep = facts.bitsPerChannel === 16;
   const space = facts.colours === 'grey' ? (deep ? 'grey16' : 'b-w') : deep ? 'rgb16' : 'srgb';
   let prepared = pipeline.autoOrient().toColourspace(space);
@@ -95,13 +95,13 @@ interface Seen {
   sha256: string;
 }
 
-function seenIn(job: ImageJob, bytes: Uint8Array): Promise<Seen> {
+function seenIn(job: ImageJob, source: Uint8Array | string): Promise<Seen> {
   return holding(job.gate, wholeBytes(job.file, job.facts), async () => {
-    const picture = await readWhole(job, bytes);
+    const picture = await readWhole(job, source);
     try {
       const { width, height, channels, data } = picture;
       const sha256 = createHash('sha256').update(`${width} ${height} ${channels} `).update(data).digest('hex');
-      return { timing: job.facts.frames > 1 ? JSON.stringify(await timingOf(bytes)) : '', sha256 };
+      return { timing: job.facts.frames > 1 ? JSON.stringify(await timingOf(source)) : '', sha256 };
     } finally {
       release(picture);
     }
@@ -116,7 +116,7 @@ async function isSame(job: ImageJob, original: Seen, bytes: Buffer): Promise<boo
   if (made.sha256 === original.sha256) return true;
   // Kept in another way, or with other colours where it is transparent, it may look the same.
   return holding(gate, wholeBytes(file, facts) + pixelBytes(facts), async () => {
-    const before = await readWhole(job, file.bytes);
+    const before = await readWhole(job, sourceOf(file));
     const after = await readWhole(job, bytes);
     try {
       return isEqual(before, after, facts.bitsPerChannel);
@@ -127,15 +127,15 @@ async function isSame(job: ImageJob, original: Seen, bytes: Buffer): Promise<boo
   });
 }
 
-async function readWhole({ facts, settings }: ImageJob, from: Uint8Array): Promise<Picture> {
-  const pipeline = open(from, settings.limits, { animated: facts.frames > 1, ignoreIcc: true }).autoOrient();
+async function readWhole({ facts, settings }: ImageJob, source: Uint8Array | string): Promise<Picture> {
+  const pipeline = open(source, settings.limits, { animated: facts.frames > 1, ignoreIcc: true }).autoOrient();
   const space = facts.colours === 'grey' ? 'grey16' : 'rgb16';
   const deep = facts.bitsPerChannel === 16 ? pipeline.toColourspace(space).raw({ depth: 'ushort' }) : pipeline.raw();
   const { data, info } = await deep.toBuffer({ resolveWithObject: true });
   return { data, width: info.width, height: info.height, channels: info.channels as Picture['channels'] };
 }
 
-async function timingOf(bytes: Uint8Array) {
-  const { pages, loop, delay } = await sharp(bytes, { animated: true, limitInputPixels: false }).metadata();
+async function timingOf(source: Uint8Array | string) {
+  const { pages, loop, delay } = await sharp(source, { animated: true, limitInputPixels: false }).metadata();
   return { pages, loop, delay };
 }

@@ -80,6 +80,26 @@ function once(work: () => void): () => void {
 /** For work outside of a pool: nobody to wait for. */
 export const openGate: MemoryGate = { hold: async () => () => {}, keep: () => () => {} };
 
+/** A gate for one piece of work: with it ends all that it keeps, results too, which are then those of whoever asked. */
+export function scopeOf(gate: MemoryGate): MemoryGate & Disposable {
+  const kept = new Set<() => void>();
+  return {
+    hold: bytes => gate.hold(bytes),
+    keep(bytes) {
+      const forget = gate.keep(bytes);
+      kept.add(forget);
+      return () => {
+        kept.delete(forget);
+        forget();
+      };
+    },
+    [Symbol.dispose]() {
+      for (const forget of kept) forget();
+      kept.clear();
+    },
+  };
+}
+
 /** Runs `work` while it may take so many bytes. */
 export async function holding<Result>(gate: MemoryGate, bytes: number, work: () => Promise<Result>): Promise<Result> {
   const release = await gate.hold(bytes);

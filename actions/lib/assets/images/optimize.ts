@@ -2,9 +2,9 @@ import type { ImageSettings } from '../../config/index.ts';
 import { decoderBytes } from './estimates.ts';
 import { shrinkInPlace } from './in-place.ts';
 import { type ImageFile, inspectImage } from './inspect.ts';
-import { holding, type MemoryGate, openGate } from './memory-gate.ts';
+import { holding, type MemoryGate, openGate, scopeOf } from './memory-gate.ts';
 import type { ImageFacts, ImageOutcome } from './outcome.ts';
-import { decode, open, release } from './pixels.ts';
+import { decode, open, release, sourceOf } from './pixels.ts';
 import { type Shrunk, withoutPlace } from './place.ts';
 import type { ImageJob } from './reference.ts';
 import { Refusal } from './refusal.ts';
@@ -15,6 +15,11 @@ export interface ImageRequest {
   /** For messages and for its suffix; nothing is read from it or written to it. */
   path: string;
   bytes: Uint8Array;
+  /**
+   * Where the bytes lie. Of a large image they are given up then, and decoders read them there: who asks makes sure that it
+   * did not change meanwhile. `bytes` are none after it.
+   */
+  file?: string;
   settings: ImageSettings;
   signal: AbortSignal;
   /** Bounds what several images take together. Default: not bounded. */
@@ -29,11 +34,14 @@ export interface ImageRequest {
 export async function optimizeImage({
   path,
   bytes,
+  file: place,
   settings,
   signal,
-  gate = openGate,
+  gate: shared = openGate,
 }: ImageRequest): Promise<ImageOutcome> {
   const file: ImageFile = { path, bytes };
+  using gate = scopeOf(shared);
+  const forget = gate.keep(bytes.length);
   try {
     const original = await inspectImage(file, settings.limits);
     const reasons = leftAlone(original);
@@ -42,6 +50,11 @@ export async function optimizeImage({
       return { kind: 'done', original, ...(inPlace && { inPlace }), variants: [], notes };
     }
     const job: ImageJob = { file, facts: original, settings, signal, gate };
+    if (place !== undefined && isReadAgain(original)) {
+      job.file = { path, bytes: new Uint8Array(), file: place };
+      release({ data: bytes });
+      forget();
+    }
     const [{ inPlace, notes }, made] = await work(job);
     return {
       kind: 'done',
@@ -54,6 +67,11 @@ export async function optimizeImage({
     if (thrown instanceof Refusal) return thrown.outcome();
     throw thrown;
   }
+}
+
+/** Of a JPEG the segments are needed to the end, and what moves tells its frames; others are pixels and nothing else. */
+function isReadAgain({ format, frames, bytes }: ImageFacts): boolean {
+  return format !== 'jpeg' && frames === 1 && bytes >= 4e6;
 }
 
 /** From here on in place and variants are made at the same time: an encoder uses one core. */
@@ -71,7 +89,7 @@ async function work(job: ImageJob): Promise<[Shrunk, Made]> {
   }
   // Two at once would tell each other's errors: libvips has one place for them in a process.
   await holding(job.gate, decoderBytes(file, facts, probedWidth), async () =>
-    release(await decode(file, open(file.bytes, settings.limits).resize({ width: probedWidth }))),
+    release(await decode(file, open(sourceOf(file), settings.limits).resize({ width: probedWidth }))),
   );
   const shrunk = shrink();
   const made = makeVariants(job, shrunk.then(servedBytes));

@@ -17,12 +17,17 @@ export interface Picture {
 sharp.cache(false);
 sharp.concurrency(1);
 
+/** Its bytes, or where they are. */
+export function sourceOf({ bytes, file }: ImageFile): Uint8Array | string {
+  return file ?? bytes;
+}
+
 export function open(
-  bytes: Uint8Array,
+  source: Uint8Array | string,
   limits: ImageSettings['limits'],
   options: { animated?: boolean; page?: number; ignoreIcc?: boolean } = {},
 ): Sharp {
-  return sharp(bytes, { ...options, limitInputPixels: limits.maxPixels, failOn: 'warning' }).timeout({
+  return sharp(source, { ...options, limitInputPixels: limits.maxPixels, failOn: 'warning' }).timeout({
     seconds: limits.timeoutSeconds,
   });
 }
@@ -36,7 +41,7 @@ export function keepsProfile({ profile, colours }: ImageFacts): boolean {
  * Upright, at most `width` wide, in the colour space that is written: the file's own where its profile is kept, else sRGB.
  */
 export function upright(file: ImageFile, facts: ImageFacts, settings: ImageSettings, width?: number): Sharp {
-  let pipeline = open(file.bytes, settings.limits).autoOrient();
+  let pipeline = open(sourceOf(file), settings.limits).autoOrient();
   if (width !== undefined && width < facts.width) pipeline = pipeline.resize({ width, withoutEnlargement: true });
   // Keeping the profile is also what stops sharp from converting by it.
   if (keepsProfile(facts)) pipeline = pipeline.keepIccProfile();
@@ -82,7 +87,7 @@ export async function decodeOwn(bytes: Uint8Array, page = 0): Promise<Picture> {
 /**
  * Gives the memory of pixels back now: the collector does not see how large they are. The picture is empty after it.
  */
-export function release({ data }: Picture): void {
+export function release({ data }: { data: Uint8Array }): void {
   const { buffer, byteLength } = data;
   // Small buffers share one.
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);

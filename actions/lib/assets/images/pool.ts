@@ -11,7 +11,7 @@ import type { ImageOutcome } from './outcome.ts';
 export interface ImagePoolOptions {
   /** Images at the same time. Default: the cores of the machine. */
   concurrency?: number;
-  /** What pixels and encoders of all of them may take together. Default: 300 MB, so that with the processes it is below 600. */
+  /** What pixels and encoders of all of them may take together. Default: 400 MB, so that with the processes it is below 600. */
   memoryBytes?: number;
 }
 
@@ -86,7 +86,7 @@ function startWorker(): ChildProcess {
 
 export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
   const concurrency = Math.max(1, options.concurrency ?? availableParallelism());
-  const gate = createMemoryGate(options.memoryBytes ?? 300e6);
+  const gate = createMemoryGate(options.memoryBytes ?? 400e6);
   const queue: Waiting[] = [];
   const members = new Set<Member>();
   let isClosed = false;
