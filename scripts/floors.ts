@@ -141,7 +141,8 @@ async function versionBreaches(root: string): Promise<string[]> {
   const breaches: string[] = [];
   for (const group of ['dependencies', 'devDependencies', 'optionalDependencies'] as const) {
     for (const [name, version] of Object.entries<string>(manifest[group] ?? {})) {
-      if (!/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version)) {
+      // `npm:name@version` is another package under a name of ours.
+      if (!/^(npm:(@[a-z0-9-]+\/)?[a-z0-9.-]+@)?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version)) {
         breaches.push(`package.json: ${name} is '${version}', which is not an exact version`);
       }
     }

