@@ -50,7 +50,7 @@ async function look(context: OpsContext) {
   });
   const counts = await readSessions(session);
   // What tables it may read is no matter here.
-  const unseen = unseenOf({ ...session.privileges, hiddenTables: 0 }, session.major);
+  const unseen = unseenOf({ ...session.privileges, hiddenTables: 0, hiddenSequences: 0 }, session.major);
   return { counts, database: session.database, unseen };
 }
 

@@ -19,9 +19,11 @@ export interface Privileges {
   scansTables: boolean;
   /** `pg_read_all_data`, from 14 on. */
   readsAllData: boolean;
-  /** Schemas that hold a table which the role may not SELECT from: its column statistics and plans are hidden. */
+  /** Schemas that hold a table or sequence which the role may not SELECT from: what is known of its columns is hidden. */
   hiddenSchemas: readonly string[];
   hiddenTables: number;
+  /** Sequences that it may not SELECT from: how far they have come is hidden. */
+  hiddenSequences: number;
 }
 
 export async function readPrivileges(query: Query): Promise<Privileges> {
@@ -29,7 +31,7 @@ export async function readPrivileges(query: Query): Promise<Privileges> {
     role: string;
     superuser: boolean;
     roles: string[];
-    hidden: { schema: string; tables: string }[];
+    hidden: { schema: string; tables: string; sequences: string }[];
   }>(privilegesQuery);
   const has = (role: string) => row!.superuser || row!.roles.includes(role);
   return {
@@ -41,6 +43,7 @@ export async function readPrivileges(query: Query): Promise<Privileges> {
     readsAllData: has('pg_read_all_data'),
     hiddenSchemas: row!.hidden.map(({ schema }) => schema),
     hiddenTables: row!.hidden.reduce((sum, { tables }) => sum + Number(tables), 0),
+    hiddenSequences: row!.hidden.reduce((sum, { sequences }) => sum + Number(sequences), 0),
   };
 }
 
@@ -55,11 +58,14 @@ const privilegesQuery = `
          (select rolsuper from pg_catalog.pg_roles where rolname = current_user) as superuser,
          (select coalesce(json_agg(rolname), '[]') from held) as roles,
          (select coalesce(json_agg(hidden order by schema), '[]') from (
-            select n.nspname as schema, count(*)::text as tables
+            select n.nspname as schema, count(*) filter (where c.relkind <> 'S')::text as tables,
+                   count(*) filter (where c.relkind = 'S')::text as sequences
               from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-             where c.relkind in ('r', 'p', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+             where c.relkind in ('r', 'p', 'm', 'S') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
                and n.nspname !~ '^pg_(toast_)?temp_'
-               and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select'))
+               and not (has_schema_privilege(n.oid, 'usage')
+                        and case c.relkind when 'S' then has_sequence_privilege(c.oid, 'select')
+                                           else has_table_privilege(c.oid, 'select') end)
              group by n.nspname) hidden) as hidden`;
 
 /** The grants that would show what these privileges hide. */
@@ -72,10 +78,18 @@ export function unseenOf(privileges: Privileges, major: number): Unseen[] {
       grant: `GRANT pg_monitor TO ${role};`,
     });
   }
-  if (privileges.hiddenTables > 0) {
-    const tables = privileges.hiddenTables === 1 ? 'one table' : `${privileges.hiddenTables} tables`;
+  const { hiddenTables, hiddenSequences } = privileges;
+  if (hiddenTables > 0 || hiddenSequences > 0) {
+    const tables = hiddenTables === 1 ? 'one table' : `${hiddenTables} tables`;
+    const sequences = hiddenSequences === 1 ? 'one sequence has' : `${hiddenSequences} sequences have`;
+    const what = [
+      ...(hiddenTables > 0
+        ? [`column statistics of ${tables} (for bloat, NULLs and row estimates), and plans that read them`]
+        : []),
+      ...(hiddenSequences > 0 ? [`how far ${sequences} come`] : []),
+    ].join('; ');
     unseen.push({
-      what: `Column statistics of ${tables} (for bloat, NULLs and row estimates), and plans that read them`,
+      what: what.charAt(0).toUpperCase() + what.slice(1),
       grant: major >= 14 ? `GRANT pg_read_all_data TO ${role};` : grantBySchema(privileges.hiddenSchemas, role),
     });
   }
@@ -88,7 +102,7 @@ function grantBySchema(schemas: readonly string[], role: string): string {
     .map(quoteIdent)
     .map(
       schema =>
-        `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role};`,
+        `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL SEQUENCES IN SCHEMA ${schema} TO ${role};`,
     )
     .join(' ');
 }
