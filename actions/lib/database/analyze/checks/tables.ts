@@ -128,11 +128,11 @@ export const staleStatistics: HealthCheck = {
   meaning:
     'The planner chooses by them. Autovacuum never analyses a partitioned table as a whole, and no table whose autovacuum is off.',
   needs: ['tables'],
-  judge({ tables, isInRecovery, major }, { config }) {
+  judge({ tables, isInRecovery }, { config }) {
     const isStale = (table: TableFacts) => {
       if (table.kind === 'partitioned')
-        return major >= 14 && table.analyzedAt === null && rowsWithPartitions(table, tables) >= fewestStaleRows;
-      const isNever = table.analyzedAt === null && table.rows === null && table.liveRows >= fewestStaleRows;
+        return table.isNeverAnalyzed && rowsWithPartitions(table, tables) >= fewestStaleRows;
+      const isNever = table.isNeverAnalyzed && table.rows === null && table.liveRows >= fewestStaleRows;
       const changed = table.changedSinceAnalyze;
       return (
         isNever || (changed >= fewestStaleRows && changed > config.thresholds.staleStatisticsRatio * table.liveRows)

@@ -30,6 +30,8 @@ export interface TableFacts {
   changedSinceAnalyze: number;
   vacuumedAt: string | null;
   analyzedAt: string | null;
+  /** 13 keeps no time for a partitioned table: there, no statistics over its partitions that the role may see. */
+  isNeverAnalyzed: boolean;
   blocksFetched: number;
   blocksHit: number;
   /** Transactions and multixacts since it, or its TOAST table, was last frozen. */
@@ -87,6 +89,7 @@ function tablesQuery(major: number): string {
          pg_stat_get_mod_since_analyze(c.oid)::float8 as "changedSinceAnalyze",
          ${iso('greatest(pg_stat_get_last_vacuum_time(c.oid), pg_stat_get_last_autovacuum_time(c.oid))')} as "vacuumedAt",
          ${iso('greatest(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid))')} as "analyzedAt",
+         ${isNeverAnalyzed(major)} as "isNeverAnalyzed",
          pg_stat_get_blocks_fetched(c.oid)::float8 as "blocksFetched",
          pg_stat_get_blocks_hit(c.oid)::float8 as "blocksHit",
          greatest(${xidAge('c')}, ${xidAge('toast')})::float8 as "xidAge",
@@ -99,6 +102,15 @@ function tablesQuery(major: number): string {
    where c.relkind in ('r', 'p', 'm')
      and not ${systemSchema('n.nspname')} and n.nspname <> all ($1::text[])
    order by n.nspname, c.relname`;
+}
+
+function isNeverAnalyzed(major: number): string {
+  const never = 'coalesce(pg_stat_get_last_analyze_time(c.oid), pg_stat_get_last_autoanalyze_time(c.oid)) is null';
+  if (major >= 14) return never;
+  return `case when c.relkind <> 'p' then ${never}
+              else has_table_privilege(c.oid, 'select') and not row_security_active(c.oid)
+                   and not exists (select from pg_catalog.pg_stats k
+                                    where k.schemaname = n.nspname and k.tablename = c.relname and k.inherited) end`;
 }
 
 /** Partitioned tables and absent TOAST tables have no age. */
