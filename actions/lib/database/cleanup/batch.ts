@@ -23,6 +23,8 @@ export interface CleanupSession {
   owner: ArchiveOwner;
   encoding: string;
   serverVersion: string;
+  /** From 14 on: a range of places is read without the rest of the table. */
+  hasTidRanges: boolean;
   archive: ArchiveTarget | null;
   /** Number of the last batch that was archived. */
   archivedBatches: number;
@@ -80,7 +82,7 @@ export async function deleteBatch(session: CleanupSession, request: BatchRequest
   try {
     // A deferred foreign key speaks at once, and not at COMMIT, where it could not be told from a lost connection.
     await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-    const locked = await lockRows(client, request);
+    const locked = await lockRows(session, request);
     ctids.push(...locked.map(row => row.ctid));
     if (ctids.length === 0) {
       await client.query('ROLLBACK');
@@ -128,15 +130,18 @@ export async function deleteBatch(session: CleanupSession, request: BatchRequest
   }
 }
 
-async function lockRows(client: pg.Client, request: BatchRequest): Promise<{ ctid: string; at: string }[]> {
+async function lockRows(
+  { client, hasTidRanges }: CleanupSession,
+  request: BatchRequest,
+): Promise<{ ctid: string; at: string }[]> {
   const { target, before, referenced, position, limit, passedOver } = request;
-  const place = position.kind === 'index' ? [position.from] : [`(${position.first},0)`, `(${position.end},0)`];
-  const { rows } = await client.query<{ ctid: string; at: string }>(lockSql(target, referenced, position), [
-    before.toISOString(),
-    limit,
-    passedOver,
-    ...place,
-  ]);
+  const blocks = position.kind === 'blocks' ? [position.first, position.end] : [];
+  const place =
+    position.kind === 'index' ? [position.from] : hasTidRanges ? blocks.map(block => `(${block},0)`) : blocks;
+  const { rows } = await client.query<{ ctid: string; at: string }>(
+    lockSql(target, referenced, position, { hasTidRanges }),
+    [before.toISOString(), limit, passedOver, ...place],
+  );
   return rows;
 }
 

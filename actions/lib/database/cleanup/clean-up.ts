@@ -153,11 +153,12 @@ async function describe(
   { storages }: ArchivePlaces,
   target: PostgresTarget,
 ): Promise<CleanupSession> {
-  const { rows } = await client.query<{ database: string; encoding: string; version: string }>(
+  const { rows } = await client.query<{ database: string; encoding: string; version: string; major: number }>(
     `select current_database() as database, current_setting('server_encoding') as encoding,
-            current_setting('server_version') as version`,
+            current_setting('server_version') as version,
+            current_setting('server_version_num')::int / 10000 as major`,
   );
-  const { database, encoding, version } = rows[0]!;
+  const { database, encoding, version, major } = rows[0]!;
   const owner = { platform: context.config.platform, database };
   const archive: ArchiveTarget = {
     id: context.reportId,
@@ -174,6 +175,7 @@ async function describe(
     owner,
     encoding,
     serverVersion: version,
+    hasTidRanges: major >= 14,
     archive: storages.length > 0 ? archive : null,
     archivedBatches: 0,
     now: context.now,

@@ -70,14 +70,29 @@ export type Position =
   /** Without one: so many blocks at a time, so that each is read once. */
   | { kind: 'blocks'; first: number; end: number };
 
-/** Of as many rows as `$2` that may go: where they lie, locked. Rows that somebody works on are passed over. */
-export function lockSql(target: CleanupTarget, referenced: string | null, position: Position): string {
+/** The header of a row, and the pointer to it: https://www.postgresql.org/docs/current/storage-page-layout.html */
+const leastRowBytes = 28;
+
+/**
+ * Of as many rows as `$2` that may go: where they lie, locked. Rows that somebody works on are passed over. Before 14 the
+ * server reads the whole table for a range of places: there each place of the blocks is named, as many as fit into them.
+ */
+export function lockSql(
+  target: CleanupTarget,
+  referenced: string | null,
+  position: Position,
+  server: { hasTidRanges: boolean },
+): string {
   const alias = aliasOf(target);
   const column = columnOf(target);
   const place =
     position.kind === 'index'
       ? `($4::text IS NULL OR ${column} >= $4::${target.columnType})`
-      : `${alias}.ctid >= $4::tid AND ${alias}.ctid < $5::tid`;
+      : server.hasTidRanges
+        ? `${alias}.ctid >= $4::tid AND ${alias}.ctid < $5::tid`
+        : `${alias}.ctid = ANY (ARRAY(SELECT pg_catalog.format('(%s,%s)', block, line)::tid
+                                  FROM generate_series($4::int8, $5::int8 - 1) block,
+                                       generate_series(1, current_setting('block_size')::int / ${leastRowBytes}) line))`;
   return `SELECT ${alias}.ctid::text AS ctid, ${column}::text AS at FROM ${fromSql(target, alias)}
  WHERE ${oldSql(target)} AND ${place} AND ${alias}.ctid <> ALL ($3::tid[])${referenced === null ? '' : ` AND NOT ${referenced}`}
  ${position.kind === 'index' ? `ORDER BY ${column}` : ''} LIMIT $2 FOR UPDATE OF ${alias} SKIP LOCKED`;
