@@ -43,6 +43,17 @@ test('exactly the major is taken, past newer and older ones', async () => {
   expect(await findClientTools(97, { binDirs })).toMatchObject({ major: 97, version: '97.2', binDir: binDirs[2] });
 });
 
+test('who takes newer ones as well gets those of the major, else the nearest above it', async () => {
+  const binDirs = [
+    await installation('z98', '98.1'),
+    await installation('z96', '96.9'),
+    await installation('z97', '97.2'),
+  ];
+  expect(await findClientTools(97, { binDirs, orNewer: true })).toMatchObject({ major: 97, binDir: binDirs[2] });
+  expect(await findClientTools(95, { binDirs, orNewer: true })).toMatchObject({ major: 96, binDir: binDirs[1] });
+  await expect(findClientTools(99, { binDirs, orNewer: true })).rejects.toMatchObject({ code: 'PG_CLIENT_MISSING' });
+});
+
 test('a missing major is an error that names those which are there, and the package to install', async () => {
   const binDirs = [await installation('98', '98.1')];
   const { major } = await findServerTools();

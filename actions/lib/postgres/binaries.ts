@@ -32,12 +32,16 @@ export interface FindToolsOptions {
 
 /**
  * pg_dump, pg_dumpall, pg_restore and psql of exactly `major`. A newer pg_dump writes settings that an older server
- * refuses on restore, an older one refuses to dump, so "at least" is not enough.
+ * refuses on restore, an older one refuses to dump, so "at least" is not enough for a backup. With `orNewer`, for who
+ * passes over such a refusal, the nearest newer ones serve where those of `major` are missing.
  * Code: PG_CLIENT_MISSING, with the majors that are there.
  */
-export async function findClientTools(major: number, options: FindToolsOptions = {}): Promise<ClientTools> {
+export async function findClientTools(
+  major: number,
+  options: FindToolsOptions & { orNewer?: boolean } = {},
+): Promise<ClientTools> {
   const programs = ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql'] as const;
-  const found = await findMajor(programs, options, major);
+  const found = await findMajor(programs, options, major, options.orNewer);
   if (!found.match) {
     throw new OpsError(
       'PG_CLIENT_MISSING',
@@ -50,7 +54,7 @@ export async function findClientTools(major: number, options: FindToolsOptions =
   const { binDir, version } = found.match;
   const at = (program: (typeof programs)[number]) => join(binDir, program);
   return {
-    major,
+    major: found.match.major,
     version,
     binDir,
     pgDump: at('pg_dump'),
@@ -93,6 +97,7 @@ async function findMajor(
   programs: readonly [string, ...string[]],
   options: FindToolsOptions,
   wanted: number | undefined,
+  orNewer = false,
 ): Promise<{ match?: Installed; majors: number[] }> {
   const majors = new Set<number>();
   let match: Installed | undefined;
@@ -102,6 +107,7 @@ async function findMajor(
     majors.add(installed.major);
     if (installed.major === wanted) return { match: installed, majors: [...majors] };
     if (wanted === undefined && installed.major > (match?.major ?? 0)) match = installed;
+    if (orNewer && installed.major > wanted! && installed.major < (match?.major ?? Infinity)) match = installed;
   }
   return { match, majors: [...majors].sort((a, b) => a - b) };
 }

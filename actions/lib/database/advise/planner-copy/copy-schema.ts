@@ -30,7 +30,8 @@ export async function copySchema(
   options: { signal?: AbortSignal; binDirs?: readonly string[] } = {},
 ): Promise<SchemaCopy> {
   const facts = await serverFacts(sourceClient);
-  const tools = await findClientTools(facts.major, options);
+  // What a newer pg_dump writes is loaded all the same: a setting that this server does not know is passed over.
+  const tools = await findClientTools(facts.major, { ...options, orNewer: true });
   const folder = await mkdtemp(join(tmpdir(), 'ops-schema-'));
   const server = await startThrowawayServer({
     major: facts.major,
@@ -103,7 +104,7 @@ async function load(
     errorCode: 'PG_RESTORE',
     name: 'psql',
   });
-  const errors = stderr.split('\n').filter(line => /ERROR:/.test(line));
+  const errors = stderr.split('\n').filter(line => /ERROR:(?!.*unrecognized configuration parameter)/.test(line));
   const missing = errors.flatMap(line => /extension "([^"]+)" is not available/.exec(line)?.[1] ?? []);
   return [
     ...[...new Set(missing)].map(
