@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openSession, unseenOf } from '../../../actions/lib/database/session/index.ts';
+import { assertSupported, openSession, unseenOf } from '../../../actions/lib/database/session/index.ts';
 import {
   connect,
   type PostgresTarget,
@@ -94,6 +94,18 @@ test('what a role is not shown is said with the grant that would show it', async
   // The grant is the one that helps.
   await run(`${stranger.map(({ grant }) => grant).join('')}`);
   expect(await seenBy(as('stranger'), 15)).toEqual([]);
+});
+
+test('a server that is too old is refused in one line', () => {
+  expect(() => assertSupported(130_000, server.target)).not.toThrow();
+  expect(() => assertSupported(120_022, server.target)).toThrow(
+    expect.objectContaining({
+      code: 'PG_TOO_OLD',
+      exitCode: 2,
+      message: `${server.target.display} is PostgreSQL 12, which is too old for this`,
+      hint: expect.stringContaining('upgrade'),
+    }),
+  );
 });
 
 // With CI=true a missing pooler is a failure, not a skip.

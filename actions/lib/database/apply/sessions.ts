@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { OpsError } from '../../errors/index.ts';
 import { formatDuration, type Log } from '../../log/index.ts';
 import { assertHoldsSnapshot, connect, type PostgresTarget, pgError } from '../../postgres/index.ts';
+import { assertSupported } from '../session/index.ts';
 import type { ApplyOptions } from './options.ts';
 
 /** Two integers, so that no application that takes a bigint by chance takes ours: "prod", "indx". */
@@ -106,6 +107,7 @@ async function assertPrimary(client: pg.Client, target: PostgresTarget): Promise
             current_setting('transaction_read_only') as readonly`,
   );
   const { version, recovery, readonly } = rows[0]!;
+  assertSupported(Number(version), target);
   if (recovery) {
     throw new OpsError('APPLY_READ_ONLY', `${target.display} is a replica, and indexes are built on the primary`, {
       hint: 'Set DATABASE_URL to the primary; its replicas follow by themselves.',

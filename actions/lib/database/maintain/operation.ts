@@ -4,6 +4,7 @@ import type { OpsContext } from '../../context/index.ts';
 import { OpsError } from '../../errors/index.ts';
 import { connect, type PostgresTarget, pgError } from '../../postgres/index.ts';
 import type { Check, Operation } from '../../reports/index.ts';
+import { assertSupported } from '../session/index.ts';
 import { type AnalyzeOutcome, analyzeTable } from './analyze.ts';
 import { autovacuumAdvice } from './autovacuum.ts';
 import { readServer, readTables } from './facts.ts';
@@ -86,7 +87,10 @@ async function maintain(
 }
 
 async function assertPrimary(client: pg.Client, target: PostgresTarget): Promise<void> {
-  const { rows } = await client.query<{ recovering: boolean }>('select pg_catalog.pg_is_in_recovery() as recovering');
+  const { rows } = await client.query<{ version: number; recovering: boolean }>(
+    `select current_setting('server_version_num')::int as version, pg_catalog.pg_is_in_recovery() as recovering`,
+  );
+  assertSupported(rows[0]!.version, target);
   if (!rows[0]!.recovering) return;
   throw new OpsError('MAINTAIN_READ_ONLY', `${target.display} is a replica`, {
     hint: 'Set DATABASE_URL to the primary: its replicas take the statistics over.',

@@ -90,19 +90,20 @@ export function unseenOf(privileges: Privileges, major: number): Unseen[] {
     ].join('; ');
     unseen.push({
       what: what.charAt(0).toUpperCase() + what.slice(1),
-      grant: major >= 14 ? `GRANT pg_read_all_data TO ${role};` : grantBySchema(privileges.hiddenSchemas, role),
+      grant: major >= 14 ? `GRANT pg_read_all_data TO ${role};` : grantBySchema(privileges, role),
     });
   }
   return unseen;
 }
 
 /** 13 has no role that reads all data. */
-function grantBySchema(schemas: readonly string[], role: string): string {
-  return schemas
+function grantBySchema({ hiddenSchemas, hiddenTables, hiddenSequences }: Privileges, role: string): string {
+  const all = [...(hiddenTables > 0 ? ['TABLES'] : []), ...(hiddenSequences > 0 ? ['SEQUENCES'] : [])];
+  return hiddenSchemas
     .map(quoteIdent)
-    .map(
-      schema =>
-        `GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL SEQUENCES IN SCHEMA ${schema} TO ${role};`,
-    )
+    .flatMap(schema => [
+      `GRANT USAGE ON SCHEMA ${schema} TO ${role};`,
+      ...all.map(kind => `GRANT SELECT ON ALL ${kind} IN SCHEMA ${schema} TO ${role};`),
+    ])
     .join(' ');
 }

@@ -58,7 +58,7 @@ export async function openSession(target: PostgresTarget, options: SessionOption
               pg_is_in_recovery() as recovering`,
     );
     const versionNum = Number(row!.version);
-    if (versionNum < oldestVersion) throw tooOld(target, versionNum);
+    assertSupported(versionNum, target);
     const isPooled = target.saysPooler || (await reader.transaction(() => isBehindPooler(client)));
     const privileges = await readPrivileges((sql, values) => reader.rows(sql, values));
     return Object.assign(reader, {
@@ -74,8 +74,6 @@ export async function openSession(target: PostgresTarget, options: SessionOption
     throw pgError(thrown, target);
   }
 }
-
-const oldestVersion = 130_000;
 
 class Reader {
   readonly target: PostgresTarget;
@@ -143,8 +141,14 @@ class Reader {
   }
 }
 
-function tooOld(target: PostgresTarget, versionNum: number): OpsError {
-  return new OpsError('PG_TOO_OLD', `${target.display} is PostgreSQL ${Math.floor(versionNum / 10_000)}`, {
-    hint: 'PostgreSQL 13 to 18 can be looked at. The versions before get no security fixes any more: upgrade it.',
+const oldestMajor = 13;
+
+/** @throws OpsError `PG_TOO_OLD` (exit 2) for a server before the oldest major that all of this is tried on */
+export function assertSupported(versionNum: number, target: PostgresTarget): void {
+  const major = Math.floor(versionNum / 10_000);
+  if (major >= oldestMajor) return;
+  throw new OpsError('PG_TOO_OLD', `${target.display} is PostgreSQL ${major}, which is too old for this`, {
+    hint: `PostgreSQL ${oldestMajor} to 18 can be looked after. The versions before get no security fixes any more: upgrade it.`,
+    exit: 'usage',
   });
 }
