@@ -9,7 +9,6 @@ import pg from 'pg';
  * which it runs waits for each answer, as a program does. Takes the arguments and the environment of the real one, as far
  * as `--file` and what selects objects go.
  */
-const version = '18.3';
 
 /** Called by pg_dump for what it sends; it has the whole answer when this returns. */
 interface Server {
@@ -19,7 +18,6 @@ interface Server {
 }
 
 async function main(args: string[]): Promise<void> {
-  if (args.includes('--version')) return console.log(`pg_dump (PostgreSQL) ${version}`);
   const file = args.splice(args.indexOf('--file'), 2)[1]!;
   const { port1, port2 } = new MessageChannel();
   const turn = new Int32Array(new SharedArrayBuffer(4));

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { findClientTools } from '../../actions/lib/postgres/index.ts';
 import type { PackagedServer } from './postgres-majors.ts';
 
+/** Of the program in the package, as its dumps say. */
+const version = '18.3';
+
 export interface Programs extends AsyncDisposable {
   binDir: string;
 }
@@ -19,7 +22,10 @@ export async function withPgDump(server: PackagedServer): Promise<Programs> {
   await chmod(binDir, 0o755);
   const script = join(binDir, 'pg_dump');
   const program = join(import.meta.dirname, 'pg-dump-program.ts');
-  await writeFile(script, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`);
+  await writeFile(
+    script,
+    `#!/bin/sh\n[ "$1" = --version ] && exec echo 'pg_dump (PostgreSQL) ${version}'\nexec '${process.execPath}' '${program}' "$@"\n`,
+  );
   await chmod(script, 0o755);
   const link = (name: string, folder: string) => symlink(join(folder, name), join(binDir, name));
   for (const name of ['initdb', 'pg_ctl', 'postgres']) await link(name, server.binDir);
