@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker, workerData } from 'node:worker_threads';
-import { pgDump } from '@electric-sql/pglite-tools/pg_dump';
 import pg from 'pg';
 
 /**
@@ -35,6 +34,8 @@ async function main(args: string[]): Promise<void> {
     },
   };
   try {
+    // The worker loads this file as well, and has no use for it.
+    const { pgDump } = await import('@electric-sql/pglite-tools/pg_dump');
     const dump = await pgDump({ pg: server as never, args });
     writeFileSync(file, await dump.text());
   } finally {
