@@ -7,7 +7,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -56,16 +56,20 @@ const needs = {
 // and keeps what it compiled, which a loader before it prevents; `ops --help` takes half the time.
 const tsx = ['--import', 'tsx'];
 
+// npm packages of their own: workflows, which build the actions and run them, would wait for 250 MB that they never use.
+const testServers = join(root, 'test', 'servers');
+
 const commands = {
   demo: { script: 'scripts/demo.ts', needs: ['postgres', 'zstd', 'age', 'tar'] },
   test: {
     script: 'scripts/test.ts',
     needs: ['postgres', 'hypopg', 'zstd', 'age', 'tar', 'git', 'ftp', 's3', 'pgbouncer', 'varnish', 'browser'],
+    morePackages: testServers,
   },
   ops: { script: 'scripts/ops.ts', needs: [] },
   bench: { script: 'scripts/bench/index.ts', needs: ['postgres', 'hypopg', 'zstd', 'age', 'tar'] },
   build: { script: 'scripts/build.ts', needs: [], flags: tsx },
-  check: { script: 'scripts/check.ts', needs: [], flags: tsx },
+  check: { script: 'scripts/check.ts', needs: [], flags: tsx, morePackages: testServers },
   release: { script: 'scripts/release.ts', needs: ['git'], flags: tsx },
   services: { script: 'scripts/services.ts', needs: ['postgres', 'ftp', 's3'] },
 };
@@ -74,7 +78,8 @@ const [name = '', ...args] = process.argv.slice(2);
 const command = commands[name];
 if (!command) stop(`unknown command '${name}': one of ${Object.keys(commands).join(', ')}`, 2);
 
-installNpmPackages();
+installNpmPackages(root);
+if (command.morePackages) installNpmPackages(command.morePackages);
 installSystemPackages(command.needs.filter(need => !needs[need].after));
 installSystemPackages(command.needs.filter(need => needs[need].after));
 // A small heap makes the collector count every few MiB of stream buffers as a reason to run: a backup had 40 full
@@ -84,15 +89,15 @@ const nodeFlags = ['--initial-old-space-size=128', '--disable-warning=Experiment
 process.env.NODE_COMPILE_CACHE ??= join(root, 'node_modules', '.cache', 'compiled');
 run(findNode(), [...nodeFlags, ...(command.flags ?? []), join(root, command.script), ...args]);
 
-function installNpmPackages() {
-  const stamp = join(root, 'node_modules', '.lockfile-installed');
+function installNpmPackages(folder) {
+  const stamp = join(folder, 'node_modules', '.lockfile-installed');
   const wanted = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(readFileSync(join(folder, 'package-lock.json')))
     .digest('hex');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  say('installing npm packages (once)');
+  say(`installing npm packages${folder === root ? '' : ` of ${relative(root, folder)}`} (once)`);
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
+    cwd: folder,
     stdio: ['ignore', 2, 2],
   });
   if (npm.status !== 0) stop('npm ci failed: see above. It needs the npm registry.', 1);

@@ -137,16 +137,9 @@ function cycles(files: readonly Source[]): string[][] {
 }
 
 async function versionBreaches(root: string): Promise<string[]> {
-  const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  const breaches: string[] = [];
-  for (const group of ['dependencies', 'devDependencies', 'optionalDependencies'] as const) {
-    for (const [name, version] of Object.entries<string>(manifest[group] ?? {})) {
-      // `npm:name@version` is another package under a name of ours.
-      if (!/^(npm:(@[a-z0-9-]+\/)?[a-z0-9.-]+@)?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version)) {
-        breaches.push(`package.json: ${name} is '${version}', which is not an exact version`);
-      }
-    }
-  }
+  const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Manifest;
+  const ofServers = await readFile(join(root, testServers), 'utf8').catch(() => '{}');
+  const breaches = [...inexact('package.json', manifest), ...inexact(testServers, JSON.parse(ofServers) as Manifest)];
   const context = await readFile(join(root, 'actions/lib/context/index.ts'), 'utf8');
   const toolVersion = /toolVersion = '([^']+)'/.exec(context)?.[1];
   if (toolVersion !== manifest.version) {
@@ -155,4 +148,20 @@ async function versionBreaches(root: string): Promise<string[]> {
     );
   }
   return breaches;
+}
+
+/** Packages that only the tests need. */
+const testServers = 'test/servers/package.json';
+const groups = ['dependencies', 'devDependencies', 'optionalDependencies'] as const;
+
+type Manifest = { version?: string } & { [group in (typeof groups)[number]]?: Record<string, string> };
+
+function inexact(file: string, manifest: Manifest): string[] {
+  return (
+    groups
+      .flatMap(group => Object.entries(manifest[group] ?? {}))
+      // `npm:name@version` is another package under a name of ours.
+      .filter(([, version]) => !/^(npm:(@[a-z0-9-]+\/)?[a-z0-9.-]+@)?\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version))
+      .map(([name, version]) => `${file}: ${name} is '${version}', which is not an exact version`)
+  );
 }

@@ -21,7 +21,7 @@ export async function withPgDump(server: PackagedServer): Promise<Programs> {
   // A server runs as another user where the tests run as root.
   await chmod(binDir, 0o755);
   const script = join(binDir, 'pg_dump');
-  const program = join(import.meta.dirname, 'pg-dump-program.ts');
+  const program = join(import.meta.dirname, '../servers/pg-dump-program.ts');
   await writeFile(
     script,
     `#!/bin/sh\n[ "$1" = --version ] && exec echo 'pg_dump (PostgreSQL) ${version}'\nexec '${process.execPath}' '${program}' "$@"\n`,
