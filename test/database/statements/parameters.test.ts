@@ -54,6 +54,21 @@ test('the state that most rows are in is not asked for', () => {
   expect(samples(states, ['equal'], 'text')).toEqual([['open']]);
 });
 
+test.each<[string, Record<string, number>, number, string]>([
+  ['of two the other', { closed: 0.9, open: 0.1 }, 0, 'open'],
+  ['of two the other, whatever has no value', { closed: 0.45, open: 0.05 }, 0.5, 'open'],
+  ['of three the one nearest to the average of the rest', { closed: 0.9, open: 0.09, failed: 0.01 }, 0, 'open'],
+  ['where there is no other it is all that can be asked for', { closed: 1 }, 0, 'closed'],
+])('the value that most rows hold is no typical one: %s', (_, values, nullFraction, expected) => {
+  const states = column({ nullFraction, distinct: Object.keys(values).length, commonValues: shares(values) });
+  expect(samples(states, ['equal'], 'text')).toEqual([[expected]]);
+});
+
+test('of few values none of which most rows hold, the one nearest to the average', () => {
+  const flags = column({ distinct: 2, commonValues: shares({ t: 0.5, f: 0.5 }) });
+  expect(samples(flags, ['equal'], 'boolean')).toEqual([['t']]);
+});
+
 test('NULLs are no values, and a value that is popular only beside them is popular', () => {
   const sparse = column({
     nullFraction: 0.9,
@@ -70,6 +85,15 @@ test('a range from one side lets a twentieth through, and from both sides as muc
   expect(samples(even, ['lower-bound'], 'integer')).toEqual([['95']]);
   expect(samples(even, ['upper-bound'], 'integer')).toEqual([['5']]);
   expect(samples(even, ['lower-bound', 'upper-bound'], 'integer')).toEqual([['90', '95']]);
+});
+
+test('a range over few values lets a twentieth of the rows through, by number and not by text', () => {
+  const quantities = column({ distinct: 40, commonValues: shares(Object.fromEntries(numbers(40).map(n => [n, 0.025]))) });
+  expect(samples(quantities, ['lower-bound'], 'integer')).toEqual([['38']]);
+  expect(samples(quantities, ['upper-bound'], 'integer')).toEqual([['2']]);
+  const uneven = column({ distinct: 3, commonValues: shares({ 20: 0.02, 3: 0.9, 100: 0.08 }) });
+  expect(samples(uneven, ['lower-bound'], 'integer')).toEqual([['100']]);
+  expect(samples(uneven, ['upper-bound'], 'integer')).toEqual([['3']]);
 });
 
 test('a piece of text is looked for short, and long enough to stand nowhere that is known', () => {

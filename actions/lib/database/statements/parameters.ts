@@ -89,17 +89,25 @@ function valueFor(use: ParameterUse, type: string, statistics: Statistics, isPai
   }
 }
 
-/** The value whose share of the rows is nearest to the average: neither the one that is everywhere nor a rare one. */
+/** What more than this share of the rows holds is everywhere: a search for it reads the table, whatever indexes there are. */
+const everywhere = 0.5;
+
+/**
+ * The value whose share of the rows is nearest to the average: neither the one that is everywhere nor a rare one. With few
+ * values the average itself is large, so what most rows hold is left out of it, unless it is all that there is.
+ */
 export function typicalValue(column: ColumnStatistics): string | undefined {
   const { commonValues, histogram, distinct, nullFraction } = column;
-  const average = (1 - nullFraction) / Math.max(1, distinct);
   const inCommon = commonValues.reduce((sum, each) => sum + each.frequency, 0);
   // Most rows hold rare values: any of them is as good as another.
   if (histogram.length > 2 && inCommon < 0.5) return histogram[Math.floor(histogram.length / 2)];
-  const nearest = [...commonValues].sort(
-    (a, b) => Math.abs(Math.log(a.frequency / average)) - Math.abs(Math.log(b.frequency / average)),
-  );
-  return nearest[0]?.value ?? histogram[Math.floor(histogram.length / 2)];
+  const [most] = commonValues.filter(({ frequency }) => frequency > everywhere * (1 - nullFraction));
+  const others = most ? commonValues.filter(each => each !== most) : commonValues;
+  const rows = 1 - nullFraction - (most?.frequency ?? 0);
+  const average = rows / Math.max(1, distinct - (most ? 1 : 0));
+  const distance = ({ frequency }: { frequency: number }) => Math.abs(Math.log(frequency / average));
+  const [nearest] = [...others].sort((a, b) => distance(a) - distance(b));
+  return nearest?.value ?? histogram[Math.floor(histogram.length / 2)] ?? most?.value;
 }
 
 /** So many times the average, below which a value is no exception. */
@@ -133,8 +141,20 @@ function boundAt(column: ColumnStatistics, share: number): string | undefined {
   const { histogram, commonValues } = column;
   if (histogram.length > 0)
     return histogram[Math.min(histogram.length - 1, Math.round(share * (histogram.length - 1)))];
-  const values = commonValues.map(each => each.value).sort();
-  return values[Math.min(values.length - 1, Math.round(share * (values.length - 1)))];
+  const sorted = [...commonValues].sort((a, b) => compareValues(a.value, b.value));
+  let below = share * commonValues.reduce((sum, each) => sum + each.frequency, 0);
+  const bound = sorted.find(({ frequency }) => {
+    below -= frequency;
+    return below < -1e-6;
+  });
+  return (bound ?? sorted.at(-1))?.value;
+}
+
+/** As their type orders them, of which only numbers differ from their text: 9 is before 10. */
+function compareValues(a: string, b: string): number {
+  const difference = Number(a) - Number(b);
+  if (a.trim() !== '' && b.trim() !== '' && !Number.isNaN(difference)) return difference;
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Nobody types more of a name than this. */
