@@ -4,6 +4,7 @@ export {
   Advisor,
   advise,
   findHypopg,
+  msAt,
   type SizedCandidate,
   type WeightedStatement,
   type WhatIf,

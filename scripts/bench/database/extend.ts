@@ -1,4 +1,9 @@
-import type { SizedCandidate, WeightedStatement, WhatIf } from '../../../actions/lib/database/advisor.ts';
+import {
+  msAt,
+  type SizedCandidate,
+  type WeightedStatement,
+  type WhatIf,
+} from '../../../actions/lib/database/advisor.ts';
 
 /**
  * Extend, as its authors describe it (Schlosser, Kossmann, Boissier: Efficient Scalable Multi-Attribute Index Selection
@@ -18,7 +23,7 @@ export async function extend(problem: {
   const starts = candidates.filter(each => shorter.get(each)!.length === 0);
   const cost = async (set: readonly SizedCandidate[]) => {
     let sum = 0;
-    for (const { statement, msPerCost } of statements) sum += (await whatIf.cost(statement, set)).cost * msPerCost;
+    for (const each of statements) sum += msAt(each, (await whatIf.cost(each.statement, set)).cost);
     return sum;
   };
   const steps: SizedCandidate[][] = [[]];

@@ -1,6 +1,7 @@
 import {
   Advisor,
   indexName,
+  msAt,
   type SizedCandidate,
   type WeightedStatement,
 } from '../../../actions/lib/database/advisor.ts';
@@ -63,7 +64,7 @@ export async function benchSearch(stage: BenchStage): Promise<Result[]> {
 
 async function costOf(advisor: Advisor, weighted: readonly WeightedStatement[], set: readonly SizedCandidate[]) {
   let sum = 0;
-  for (const { statement, msPerCost } of weighted) sum += (await advisor.whatIf.cost(statement, set)).cost * msPerCost;
+  for (const each of weighted) sum += msAt(each, (await advisor.whatIf.cost(each.statement, set)).cost);
   return sum;
 }
 

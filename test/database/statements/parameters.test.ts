@@ -88,7 +88,10 @@ test('a range from one side lets a twentieth through, and from both sides as muc
 });
 
 test('a range over few values lets a twentieth of the rows through, by number and not by text', () => {
-  const quantities = column({ distinct: 40, commonValues: shares(Object.fromEntries(numbers(40).map(n => [n, 0.025]))) });
+  const quantities = column({
+    distinct: 40,
+    commonValues: shares(Object.fromEntries(numbers(40).map(n => [n, 0.025]))),
+  });
   expect(samples(quantities, ['lower-bound'], 'integer')).toEqual([['38']]);
   expect(samples(quantities, ['upper-bound'], 'integer')).toEqual([['2']]);
   const uneven = column({ distinct: 3, commonValues: shares({ 20: 0.02, 3: 0.9, 100: 0.08 }) });

@@ -74,6 +74,15 @@ export function serves(wide: IndexDefinition, narrow: IndexDefinition): boolean 
   return narrow.include.every(column => held.has(column));
 }
 
+/**
+ * Whether `narrow` has no place beside `wide`: it serves the same rows in the same way, and once both were built, it would be
+ * found to be redundant. Not one with a condition beside one without: it is smaller, and holds what is asked for only.
+ */
+export function isRedundantBeside(narrow: IndexDefinition, wide: IndexDefinition): boolean {
+  const hasSameCondition = normalised(narrow.where ?? '') === normalised(wide.where ?? '');
+  return narrow !== wide && hasSameCondition && serves(wide, narrow);
+}
+
 function isSameKey(a: IndexKey, b: IndexKey): boolean {
   return normalised(keyName(a)) === normalised(keyName(b)) && unqualified(a.opclass) === unqualified(b.opclass);
 }

@@ -3,8 +3,8 @@ import { indexName } from '../indexes/index.ts';
 import type { SizedCandidate } from './candidate.ts';
 import type { PlannedStatement } from './planned-statement.ts';
 import type { Advice, AdvisedStatement, ChosenIndex, UnansweredStatement } from './result.ts';
-import type { WeightedStatement } from './select.ts';
 import { unjudgedIndexes } from './unjudged.ts';
+import { msAt, type WeightedStatement } from './weigh.ts';
 import type { WhatIf } from './what-if.ts';
 
 /** What the search came to. */
@@ -30,7 +30,7 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
   for (const { statement } of statements) plans.set(statement, await whatIf.cost(statement, chosen));
   const after = (each: WeightedStatement) => plans.get(each.statement)!.cost;
   const ms = (cost: (each: WeightedStatement) => number) =>
-    statements.reduce((sum, each) => sum + cost(each) * each.msPerCost, 0);
+    statements.reduce((sum, each) => sum + msAt(each, cost(each)), 0);
   const costs = (cost: (each: WeightedStatement) => number) =>
     statements.reduce((sum, each) => sum + cost(each) * each.statement.workload.calls, 0);
   const indexes: ChosenIndex[] = [];
@@ -40,7 +40,7 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
     statement: each.statement,
     costBefore: each.base,
     costAfter: after(each),
-    leftMs: after(each) * each.msPerCost,
+    leftMs: msAt(each, after(each)),
     candidates: outcome.refused.get(each.statement) ?? [],
   }));
   const unjudged = unjudgedIndexes(open, budgetBytes - chosenBytes);
@@ -72,11 +72,12 @@ async function describeIndex(
 ): Promise<ChosenIndex> {
   const without = chosen.filter(each => each !== candidate);
   const users: (AdvisedStatement & { savedMs: number })[] = [];
-  for (const { statement, base, msPerCost } of statements) {
+  for (const each of statements) {
+    const { statement, base } = each;
     const now = plans.get(statement)!;
     if (!now.used.has(candidate.id)) continue;
     const { cost } = await whatIf.cost(statement, without);
-    const savedMs = (cost - now.cost) * msPerCost;
+    const savedMs = msAt(each, cost) - msAt(each, now.cost);
     users.push({ fingerprint: statement.workload.fingerprint, costBefore: base, costAfter: now.cost, savedMs });
   }
   users.sort((a, b) => b.savedMs - a.savedMs);

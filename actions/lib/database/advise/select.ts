@@ -1,14 +1,6 @@
-import { type SizedCandidate, serves } from './candidate.ts';
-import type { PlannedStatement } from './planned-statement.ts';
+import { isRedundantBeside, type SizedCandidate, serves } from './candidate.ts';
+import { msAt, type WeightedStatement } from './weigh.ts';
 import type { WhatIf } from './what-if.ts';
-
-export interface WeightedStatement {
-  statement: PlannedStatement;
-  /** Cost without any candidate. */
-  base: number;
-  /** Milliseconds of the window for one unit of planner cost, all calls together. */
-  msPerCost: number;
-}
 
 export interface SelectionProblem {
   statements: readonly WeightedStatement[];
@@ -55,7 +47,7 @@ export async function selectIndexes(problem: SelectionProblem): Promise<SizedCan
     const total = await search.total(set);
     if (!best || total < best.total) best = { set, total };
   }
-  return search.worthKeeping(best!.set);
+  return [...(await search.worthKeeping(best!.set))];
 }
 
 type IndexSet = readonly SizedCandidate[];
@@ -71,8 +63,8 @@ class Search {
 
   static async open(problem: SelectionProblem): Promise<Search> {
     let restMs = 0;
-    for (const { statement, msPerCost } of problem.statements)
-      restMs += (await problem.whatIf.cost(statement, problem.candidates)).cost * msPerCost;
+    for (const each of problem.statements)
+      restMs += msAt(each, (await problem.whatIf.cost(each.statement, problem.candidates)).cost);
     return new Search(problem, restMs);
   }
 
@@ -96,8 +88,8 @@ class Search {
     return sum + this.#overhead(set);
   }
 
-  async #ms({ statement, msPerCost }: WeightedStatement, set: IndexSet): Promise<number> {
-    return (await this.#problem.whatIf.cost(statement, set)).cost * msPerCost;
+  async #ms(each: WeightedStatement, set: IndexSet): Promise<number> {
+    return msAt(each, (await this.#problem.whatIf.cost(each.statement, set)).cost);
   }
 
   #overhead(set: IndexSet): number {
@@ -128,11 +120,16 @@ class Search {
     return bytesOf(set) <= this.#problem.budgetBytes;
   }
 
-  /** The set with one more, without what the new one makes superfluous. */
+  /** The set with more, without what the new ones make superfluous, and without those that are so themselves. */
   #with(set: IndexSet, added: IndexSet): IndexSet {
     const isServed = (each: SizedCandidate) =>
       added.some(one => one !== each && serves(one.definition, each.definition));
-    return [...set.filter(each => !added.includes(each) && !isServed(each)), ...added];
+    let next = set.filter(each => !added.includes(each) && !isServed(each));
+    for (const each of added) {
+      if (next.some(one => isRedundantBeside(each.definition, one.definition))) continue;
+      next = [...next.filter(one => !isRedundantBeside(one.definition, each.definition)), each];
+    }
+    return next;
   }
 
   /** Adds what gains most for its bytes, again and again. An estimate from an earlier round is an upper bound mostly. */
@@ -205,7 +202,7 @@ class Search {
 
   /** Removes what loses least for its bytes until the rest fits and nothing is superfluous. */
   async shrinkFrom(start: IndexSet): Promise<IndexSet> {
-    let set = start;
+    let set = this.#with([], start);
     for (;;) {
       let best: { next: IndexSet; rate: number } | undefined;
       for (const candidate of set) {
@@ -252,15 +249,15 @@ class Search {
   }
 
   /** Takes a much smaller index where it does nearly as well, and leaves out what gains too little. */
-  async worthKeeping(start: IndexSet): Promise<SizedCandidate[]> {
-    let set = [...start];
+  async worthKeeping(start: IndexSet): Promise<IndexSet> {
+    let set = start;
     for (const candidate of [...set].sort((a, b) => b.bytes - a.bytes)) {
       const without = set.filter(each => each !== candidate);
       const worth = await this.#gain(without, set);
       for (const other of this.#problem.candidates) {
         if (other.table !== candidate.table || other.bytes > candidate.bytes * smallerShare || set.includes(other))
           continue;
-        const swapped = [...without, other];
+        const swapped = this.#with(without, [other]);
         const least = Math.max(worth * keptShare, worth - this.#shareOf(leastGain));
         if ((await this.#gain(without, swapped)) >= least && !(await this.#slows(set, swapped))) {
           set = swapped;
