@@ -14,6 +14,9 @@ interface Asked {
   by: Record<string, number>;
 }
 
+/** The table that the server has found in its memory so far. */
+const inMemory = 9;
+
 /** A problem, frozen, whose planner takes for each statement the cheapest index that it is offered. Sizes are in pages. */
 function problemOf(
   asked: readonly Asked[],
@@ -57,13 +60,15 @@ function problemOf(
   });
 }
 
+/** @param id its columns, `a,b`, and one that is carried along, `a|b` */
 function candidate(id: string, oid: number, bytes: number): SizedCandidate {
+  const [keys, carried] = id.split('|') as [string, string?];
   const definition = {
     schema: 'public',
     table: `t${oid}`,
     method: 'btree',
-    keys: id.split(',').map(column => ({ kind: 'column', column })),
-    include: [],
+    keys: keys.split(',').map(column => ({ kind: 'column', column })),
+    include: carried === undefined ? [] : [carried],
   };
   return { id, definition, table: tables(oid), purpose: '', prerequisites: [], bytes, rows: 1 } as SizedCandidate;
 }
@@ -74,7 +79,8 @@ function statement(id: number, oid: number): PlannedStatement {
 
 const known = new Map<number, SizedCandidate['table']>();
 function tables(oid: number): SizedCandidate['table'] {
-  const table = known.get(oid) ?? ({ oid } as SizedCandidate['table']);
+  const counters = { pagesAsked: 1000, pagesInMemory: oid === inMemory ? 1000 : 0 };
+  const table = known.get(oid) ?? ({ oid, counters } as SizedCandidate['table']);
   known.set(oid, table);
   return table;
 }
@@ -154,6 +160,40 @@ test.each<[string, Asked[], Record<string, number>, number, Record<string, numbe
     100,
     {},
     ['plain', 'small2', 'small3', 'small4'],
+  ],
+  [
+    'columns that are carried along are worth their storage where the visits that they save go to disk',
+    [
+      { table: 1, base: 10_000, by: { a: 500, 'a|b': 100 } },
+      { table: 2, base: 300, by: { small2: 100 } },
+    ],
+    { a: 10, 'a|b': 50, small2: 40 },
+    50,
+    {},
+    ['a|b'],
+  ],
+  [
+    'and not where these find everything in memory',
+    [
+      { table: inMemory, base: 10_000, by: { a: 500, 'a|b': 100 } },
+      { table: 2, base: 300, by: { small2: 100 } },
+    ],
+    { a: 10, 'a|b': 50, small2: 40 },
+    50,
+    {},
+    ['a', 'small2'],
+  ],
+  [
+    'of two that are alike it is always the smaller, whichever of them the times speak for',
+    [
+      { table: 1, base: 100_000, by: { a: 10, b: 12 } },
+      { table: 1, base: 100_000, by: { a: 12, b: 10 } },
+      { table: 2, base: 50_000, by: {} },
+    ],
+    { a: 100, b: 90 },
+    10_000,
+    {},
+    ['b'],
   ],
 ])('%s', async (_, asked, pages, budgetPages, writeMs, expected) => {
   expect(await chosen(problemOf(asked, pages, budgetPages, writeMs))).toEqual(expected);

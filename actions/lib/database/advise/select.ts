@@ -1,4 +1,5 @@
 import { isRedundantBeside, type SizedCandidate, serves } from './candidate.ts';
+import { plainCandidates, visitWorth } from './covering.ts';
 import { msAt, type WeightedStatement } from './weigh.ts';
 import type { WhatIf } from './what-if.ts';
 
@@ -20,7 +21,6 @@ export interface SelectionProblem {
  */
 const storagePrice = { ofAll: 0.01, ofRest: 0.05 };
 /** A smaller index that keeps so much of what a larger one saves is the better one. */
-const smallerShare = 0.25;
 const keptShare = 0.95;
 /**
  * Less than this share of the workload, or of every statement that uses it, is not worth an index. The second is as large
@@ -60,6 +60,7 @@ class Search {
   readonly #byTable: Map<number, WeightedStatement[]>;
   /** Of one byte, in milliseconds. */
   readonly #price: number;
+  readonly #plain: ReadonlyMap<string, SizedCandidate>;
 
   static async open(problem: SelectionProblem): Promise<Search> {
     let restMs = 0;
@@ -73,6 +74,7 @@ class Search {
     this.#totalMs = problem.statements.reduce((sum, each) => sum + each.base * each.msPerCost, 0);
     this.#restMs = restMs;
     this.#price = price ?? this.#shareOf(storagePrice) / Math.max(1, problem.budgetBytes);
+    this.#plain = plainCandidates(problem.candidates);
     this.#byTable = new Map();
     for (const each of problem.statements) {
       for (const oid of new Set(each.statement.usage.relations.map(relation => relation.table.oid))) {
@@ -89,7 +91,18 @@ class Search {
   }
 
   async #ms(each: WeightedStatement, set: IndexSet): Promise<number> {
-    return msAt(each, (await this.#problem.whatIf.cost(each.statement, set)).cost);
+    return msAt(each, await this.#cost(each, set));
+  }
+
+  /** The planner's, with what columns that are carried along save by what it is worth. */
+  async #cost({ statement }: WeightedStatement, set: IndexSet): Promise<number> {
+    const { whatIf } = this.#problem;
+    const { cost, used } = await whatIf.cost(statement, set);
+    const carrying = set.filter(({ id }) => used.has(id) && this.#plain.has(id));
+    if (carrying.length === 0) return cost;
+    const plain = set.map(each => (carrying.includes(each) ? this.#plain.get(each.id)! : each));
+    const saved = Math.max(0, (await whatIf.cost(statement, plain)).cost - cost);
+    return cost + saved * (1 - Math.max(...carrying.map(({ table }) => visitWorth(table))));
   }
 
   #overhead(set: IndexSet): number {
@@ -248,21 +261,22 @@ class Search {
     );
   }
 
-  /** Takes a much smaller index where it does nearly as well, and leaves out what gains too little. */
+  /**
+   * Takes the smallest index that does nearly as well, so that two that are alike do not come by turns, and leaves out what
+   * gains too little.
+   */
   async worthKeeping(start: IndexSet): Promise<IndexSet> {
     let set = start;
     for (const candidate of [...set].sort((a, b) => b.bytes - a.bytes)) {
       const without = set.filter(each => each !== candidate);
       const worth = await this.#gain(without, set);
-      for (const other of this.#problem.candidates) {
-        if (other.table !== candidate.table || other.bytes > candidate.bytes * smallerShare || set.includes(other))
-          continue;
+      const least = Math.max(worth * keptShare, worth - this.#shareOf(leastGain));
+      for (const other of this.#smaller(candidate)) {
         const swapped = this.#with(without, [other]);
-        const least = Math.max(worth * keptShare, worth - this.#shareOf(leastGain));
-        if ((await this.#gain(without, swapped)) >= least && !(await this.#slows(set, swapped))) {
-          set = swapped;
-          break;
-        }
+        if (set.includes(other) || (await this.#gain(without, swapped)) < least || (await this.#slows(set, swapped)))
+          continue;
+        set = swapped;
+        break;
       }
     }
     for (;;) {
@@ -272,10 +286,15 @@ class Search {
     }
   }
 
+  #smaller({ table, bytes }: SizedCandidate): SizedCandidate[] {
+    const smaller = this.#problem.candidates.filter(each => each.table === table && each.bytes < bytes);
+    return smaller.sort((a, b) => a.bytes - b.bytes || (a.id < b.id ? -1 : 1));
+  }
+
   async #slows(from: IndexSet, to: IndexSet): Promise<boolean> {
-    for (const { statement } of this.#problem.statements) {
-      const before = (await this.#problem.whatIf.cost(statement, from)).cost;
-      if ((await this.#problem.whatIf.cost(statement, to)).cost > before * (1 + leastStatementShare)) return true;
+    for (const each of this.#problem.statements) {
+      const before = await this.#cost(each, from);
+      if ((await this.#cost(each, to)) > before * (1 + leastStatementShare)) return true;
     }
     return false;
   }

@@ -85,6 +85,9 @@ export interface TableCounters {
   deleted: number;
   sequentialScans: number;
   indexScans: number;
+  /** Pages of the table itself, as often as they were asked for, and those of them that were in shared memory. */
+  pagesAsked: number;
+  pagesInMemory: number;
 }
 
 /** What a database holds, for all that resolves names in statements. Names are case-sensitive, as the server keeps them. */

@@ -37,6 +37,8 @@ interface TableRow {
   deleted: string;
   seq_scans: string;
   index_scans: string;
+  pages_asked: string;
+  pages_in_memory: string;
 }
 
 const isUserSchema = `n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`;
@@ -50,7 +52,8 @@ const tablesQuery = `
          (SELECT i.inhparent::int8::float8 FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid AND c.relispartition LIMIT 1) AS parent_oid,
          coalesce(s.n_tup_ins, 0) AS inserted, coalesce(s.n_tup_upd, 0) AS updated,
          coalesce(s.n_tup_hot_upd, 0) AS hot_updated, coalesce(s.n_tup_del, 0) AS deleted,
-         coalesce(s.seq_scan, 0) AS seq_scans, coalesce(s.idx_scan, 0) AS index_scans
+         coalesce(s.seq_scan, 0) AS seq_scans, coalesce(s.idx_scan, 0) AS index_scans,
+         pg_catalog.pg_stat_get_blocks_fetched(c.oid) AS pages_asked, pg_catalog.pg_stat_get_blocks_hit(c.oid) AS pages_in_memory
     FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_stat_all_tables s ON s.relid = c.oid
@@ -191,6 +194,8 @@ function asTable(row: TableRow, columns: ColumnRow[], indexes: IndexRow[], leave
       deleted: Number(row.deleted),
       sequentialScans: Number(row.seq_scans),
       indexScans: Number(row.index_scans),
+      pagesAsked: Number(row.pages_asked),
+      pagesInMemory: Number(row.pages_in_memory),
     },
     leaves,
     parentOid: row.parent_oid ?? undefined,
@@ -316,6 +321,8 @@ function withSumOfLeaves(tables: readonly CatalogTable[]): (table: CatalogTable)
         deleted: sum(leaf => leaf.counters.deleted),
         sequentialScans: sum(leaf => leaf.counters.sequentialScans),
         indexScans: sum(leaf => leaf.counters.indexScans),
+        pagesAsked: sum(leaf => leaf.counters.pagesAsked),
+        pagesInMemory: sum(leaf => leaf.counters.pagesInMemory),
       },
     };
   };
