@@ -16,7 +16,7 @@ import type { TrigramSupport } from './trigrams.ts';
 export interface CandidateContext {
   statistics: Statistics;
   trigrams: TrigramSupport;
-  /** How much of the workload asks for this subject by equality: columns that many share come first. */
+  /** How many statements ask for this subject by equality: columns that many share come first. */
   sharing: (table: CatalogTable, subject: Subject) => number;
 }
 

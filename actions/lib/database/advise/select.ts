@@ -100,9 +100,13 @@ class Search {
     const { cost, used } = await whatIf.cost(statement, set);
     const carrying = set.filter(({ id }) => used.has(id) && this.#plain.has(id));
     if (carrying.length === 0) return cost;
-    const plain = set.map(each => (carrying.includes(each) ? this.#plain.get(each.id)! : each));
-    const saved = Math.max(0, (await whatIf.cost(statement, plain)).cost - cost);
-    return cost + saved * (1 - Math.max(...carrying.map(({ table }) => visitWorth(table))));
+    // Of what the plan reads only: what is not read must not seem to save anything.
+    const plain = set.filter(({ id }) => used.has(id)).map(each => this.#plain.get(each.id) ?? each);
+    const visiting = await whatIf.cost(statement, plain);
+    // Where the planner would rather do something else than visit the table, it is not the visits that are saved.
+    if (!plain.every(({ id }) => visiting.used.has(id))) return cost;
+    const share = Math.max(...carrying.map(({ table }) => visitWorth(table)));
+    return cost + Math.max(0, visiting.cost - cost) * (1 - share);
   }
 
   #overhead(set: IndexSet): number {

@@ -2,10 +2,13 @@ import type { CatalogTable } from '../catalog/index.ts';
 import { isSameSubject, type Subject } from '../statements/index.ts';
 import type { PlannedStatement } from './planned-statement.ts';
 
-/** How much of the workload's time asks for a subject by equality or by a join. */
+/**
+ * How many statements ask for a subject by equality or by a join. Not how long they take: that differs from day to day, and
+ * with it the order of the columns would.
+ */
 export function sharingOf(statements: readonly PlannedStatement[]): (table: CatalogTable, subject: Subject) => number {
-  const uses: { table: number; subject: Subject; weight: number }[] = [];
-  for (const { usage, workload } of statements) {
+  const uses: { table: number; subject: Subject; statement: number }[] = [];
+  for (const { id, usage } of statements) {
     for (const relation of usage.relations) {
       const subjects = [
         ...relation.predicates
@@ -13,11 +16,13 @@ export function sharingOf(statements: readonly PlannedStatement[]): (table: Cata
           .map(each => each.subject),
         ...relation.joins.map(each => each.subject),
       ];
-      for (const subject of subjects) uses.push({ table: relation.table.oid, subject, weight: workload.totalMs || 1 });
+      for (const subject of subjects) uses.push({ table: relation.table.oid, subject, statement: id });
     }
   }
   return (table, subject) =>
-    uses
-      .filter(use => use.table === table.oid && isSameSubject(use.subject, subject))
-      .reduce((sum, use) => sum + use.weight, 0);
+    new Set(
+      uses
+        .filter(use => use.table === table.oid && isSameSubject(use.subject, subject))
+        .map(({ statement }) => statement),
+    ).size;
 }
