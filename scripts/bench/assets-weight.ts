@@ -3,10 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import sharp from 'sharp';
 import {
+  blobPath,
   createImagePool,
-  type ImageOutcome,
   imageSettingsSchema,
   type RgbPixels,
+  type StoredOutcome,
   ssimulacra2,
 } from '../../actions/lib/assets/index.ts';
 import { formatBytes } from '../../actions/lib/log/index.ts';
@@ -19,10 +20,10 @@ const leastScore = 79;
  * Every photograph at its full width (or 2560): the lightest variant against the same pixels as JPEG of quality 85 by
  * mozjpeg. Both are decoded again and measured with every term of the metric, whatever the search believed.
  */
-export async function benchWeight(photos: readonly string[]): Promise<Result[]> {
+export async function benchWeight(photos: readonly string[], cacheFolder: string): Promise<Result[]> {
   const rows: Row[] = [];
   const encodes: number[] = [];
-  await using pool = createImagePool();
+  await using pool = createImagePool({ cacheFolder });
   const next = [...photos];
   const lane = async () => {
     for (let path = next.shift(); path !== undefined; path = next.shift()) {
@@ -30,7 +31,7 @@ export async function benchWeight(photos: readonly string[]): Promise<Result[]> 
       const sha256 = createHash('sha256').update(bytes).digest('hex');
       const signal = new AbortController().signal;
       const outcome = await pool.optimize({ path, file: path, sha256, settings, signal });
-      const row = await compare(path, bytes, outcome);
+      const row = await compare(path, bytes, outcome, cacheFolder);
       rows.push(row);
       encodes.push(...encodesOf(outcome));
       process.stderr.write(`${row.name}: ${row.format} ${formatBytes(row.bytes)}, score ${row.score.toFixed(1)}`);
@@ -50,9 +51,9 @@ interface Row {
   jpegScore: number;
 }
 
-async function compare(path: string, bytes: Buffer, outcome: ImageOutcome): Promise<Row> {
+async function compare(path: string, bytes: Buffer, outcome: StoredOutcome, cacheFolder: string): Promise<Row> {
   if (outcome.kind === 'refused') throw new Error(outcome.message);
-  const [best] = outcome.variants.toSorted((a, b) => a.bytes.length - b.bytes.length);
+  const [best] = outcome.variants.toSorted((a, b) => a.bytes.bytes - b.bytes.bytes);
   if (!best) throw new Error(`${path} has no variant: ${outcome.notes.join(' ')}`);
   const original = () => sharp(bytes).autoOrient().resize({ width: best.width, withoutEnlargement: true });
   const jpeg = await original().jpeg({ quality: 85, mozjpeg: true }).toBuffer();
@@ -61,8 +62,8 @@ async function compare(path: string, bytes: Buffer, outcome: ImageOutcome): Prom
   return {
     name: basename(path),
     format: best.format,
-    bytes: best.bytes.length,
-    score: await score(best.bytes),
+    bytes: best.bytes.bytes,
+    score: await score(await readFile(blobPath(cacheFolder, best.bytes.sha256))),
     jpegBytes: jpeg.length,
     jpegScore: await score(jpeg),
   };
@@ -75,7 +76,7 @@ async function pixelsOf(bytes: Uint8Array): Promise<RgbPixels> {
 }
 
 /** Of what was searched: lossless files take one encode, and would make the mean look better. */
-function encodesOf(outcome: ImageOutcome): number[] {
+function encodesOf(outcome: StoredOutcome): number[] {
   if (outcome.kind === 'refused') return [];
   return [...(outcome.inPlace ? [outcome.inPlace] : []), ...outcome.variants]
     .filter(({ quality }) => quality !== undefined)

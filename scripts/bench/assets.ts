@@ -76,7 +76,7 @@ async function run(part: Part, options: Options, folder: string): Promise<Result
   const photos = () => findPhotos(options.images, folder);
   switch (part) {
     case 'weight':
-      return benchWeight(await photos());
+      return benchWeight(await photos(), join(folder, 'weight'));
     case 'large':
       return benchLarge(await photos(), options, join(folder, 'large'));
     case 'rerun':

@@ -225,9 +225,9 @@ async function work(file: Work, options: EngineOptions, pools: Pools): Promise<F
   const { path, type, size, bytes } = file;
   const { settings, cache, signal } = options;
   if (type === 'image' || !bytes) {
-    pools.image ??= createImagePool();
+    pools.image ??= createImagePool({ cacheFolder: cache.folder });
     const request = { path, file: file.absolute, sha256: size.sha256, settings: settings.images, signal };
-    return resultOfImage(file, await pools.image.optimize(request), cache);
+    return resultOfImage(file, await pools.image.optimize(request));
   }
   if (bytes.length === 0) return leftFile(path, type, size, 'EMPTY', 'it is empty');
   if (bytes.length > mostTextBytes) {
@@ -264,16 +264,15 @@ async function resultOfText(file: Work, { outcome, encodings }: TextDone, cache:
     outcome.status === 'left'
       ? leftFile(path, type, size, outcome.code.toUpperCase(), outcome.reason)
       : unchangedFile(file);
-  const put = async (made: Uint8Array) => ({ bytes: made.length, sha256: await cache.putBlob(made) });
   const compressed = await Promise.all(
-    encodings.map(async ({ encoding, bytes: made }) => ({ encoding, ...(await put(made)) })),
+    encodings.map(async ({ encoding, bytes: made }) => ({ encoding, ...(await cache.putBlob(made)) })),
   );
   if (outcome.status !== 'smaller') return { ...base, encodings: compressed };
   return {
     ...base,
     status: 'smaller',
-    after: { ...(await put(outcome.bytes)), score: null, tool: outcome.tool },
-    map: outcome.map && file.map ? { path: file.map.path, ...(await put(outcome.map)) } : null,
+    after: { ...(await cache.putBlob(outcome.bytes)), score: null, tool: outcome.tool },
+    map: outcome.map && file.map ? { path: file.map.path, ...(await cache.putBlob(outcome.map)) } : null,
     encodings: compressed,
   };
 }

@@ -1,10 +1,11 @@
+export { blobPath } from './blobs.ts';
 export type { AssetsData } from './data.ts';
 export {
   createImagePool,
-  type ImageOutcome,
   type ImagePool,
   imageSettingsSchema,
   type RgbPixels,
+  type StoredOutcome,
   ssimulacra2,
 } from './images/index.ts';
 export {

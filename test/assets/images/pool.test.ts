@@ -2,11 +2,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blobPath, type StoredBlob } from '../../../actions/lib/assets/blobs.ts';
 import {
   createImagePool,
   type ImageOutcome,
   imageSettingsSchema,
   optimizeImage,
+  type StoredOutcome,
 } from '../../../actions/lib/assets/images/index.ts';
 import { createMemoryGate } from '../../../actions/lib/assets/images/memory-gate.ts';
 import { sha256Of } from '../../../actions/lib/assets/sha256.ts';
@@ -29,6 +31,18 @@ async function request(path: string, bytes: Uint8Array, cancel = signal) {
   return { path, file, sha256: sha256Of(bytes), settings, signal: cancel };
 }
 
+/** With what is in the cache in the place of its hash. */
+async function withBytes(outcome: StoredOutcome): Promise<ImageOutcome> {
+  if (outcome.kind === 'refused') return outcome;
+  const read = async <Made extends { bytes: StoredBlob }>(made: Made) => {
+    const bytes = await readFile(blobPath(folder, made.bytes.sha256));
+    expect(bytes.length).toBe(made.bytes.bytes);
+    return { ...made, bytes };
+  };
+  const { inPlace, variants, ...rest } = outcome;
+  return { ...rest, ...(inPlace && { inPlace: await read(inPlace) }), variants: await Promise.all(variants.map(read)) };
+}
+
 describe('the pool of images', () => {
   test('gives what one thread gives, in any order, and a refused image does not stop the others', async () => {
     const images = await Promise.all(
@@ -38,20 +52,32 @@ describe('the pool of images', () => {
       })),
     );
     images.splice(2, 0, { path: 'broken.jpg', bytes: images[0]!.bytes.subarray(0, 900) });
-    await using pool = createImagePool({ concurrency: 2 });
+    await using pool = createImagePool({ cacheFolder: folder, concurrency: 2 });
     const requests = await Promise.all(images.map(({ path, bytes }) => request(path, bytes)));
     const pooled = await Promise.all(requests.map(each => pool.optimize(each)));
     const alone: ImageOutcome[] = [];
     for (const image of images) alone.push(await optimizeImage({ ...image, settings, signal }));
-    expect(pooled).toEqual(alone);
+    expect(await Promise.all(pooled.map(withBytes))).toEqual(alone);
     expect(pooled.map(({ kind }) => kind)).toEqual(['done', 'done', 'refused', 'done', 'done']);
-    const [first] = pooled;
+    const [first] = alone;
     expect(first?.kind === 'done' && Buffer.isBuffer(first.variants[0]?.bytes ?? first.inPlace?.bytes)).toBe(true);
+  });
+
+  test('what cannot be kept says where', async () => {
+    const noFolder = join(folder, 'no-folder');
+    await writeFile(noFolder, '');
+    await using pool = createImagePool({ cacheFolder: noFolder, concurrency: 1 });
+    const photograph = await photo(160, 120).jpeg({ quality: 95 }).toBuffer();
+    await expect(pool.optimize(await request('a.jpg', photograph))).rejects.toMatchObject({
+      code: 'ASSETS_CACHE',
+      message: expect.stringContaining(`The cache ${noFolder} cannot be written`),
+      hint: expect.stringContaining('assets.cache.path'),
+    });
   });
 
   test('ends what is cancelled with its reason, waiting or under way, and goes on with the rest', async () => {
     const bytes = await photo(800, 600).png().toBuffer();
-    await using pool = createImagePool({ concurrency: 1 });
+    await using pool = createImagePool({ cacheFolder: folder, concurrency: 1 });
     const cancel = new AbortController();
     const reason = new Error('enough');
     const [a, b, c, d] = await Promise.all([
@@ -75,7 +101,7 @@ describe('the pool of images', () => {
   test('closed with work in it, it ends that work', async () => {
     const bytes = await photo(800, 600).png().toBuffer();
     const a = await request('a.png', bytes);
-    const pool = createImagePool({ concurrency: 1 });
+    const pool = createImagePool({ cacheFolder: folder, concurrency: 1 });
     const underWay = expect(pool.optimize(a)).rejects.toMatchObject({
       code: 'CANCELLED',
     });
@@ -85,7 +111,7 @@ describe('the pool of images', () => {
 
   test('an image that takes its process with it is one error, and the others go on', async () => {
     const bytes = await photo(800, 600).png().toBuffer();
-    await using pool = createImagePool({ concurrency: 1 });
+    await using pool = createImagePool({ cacheFolder: folder, concurrency: 1 });
     const before = new Set(await childProcesses());
     const [a, b] = [await request('a.png', bytes), await request('b.png', bytes)];
     const killed = pool.optimize(a);
@@ -102,7 +128,7 @@ describe('the pool of images', () => {
   test('a file that changed since it was looked at is not worked on', async () => {
     const was = await request('a.png', await photo(160, 120).png().toBuffer());
     await writeFile(was.file, await photo(160, 120, 2).png().toBuffer());
-    await using pool = createImagePool({ concurrency: 1 });
+    await using pool = createImagePool({ cacheFolder: folder, concurrency: 1 });
     await expect(pool.optimize(was)).rejects.toMatchObject({
       code: 'IMAGE_PROCESS',
       message: 'a.png could not be worked on: it changed meanwhile',
@@ -112,7 +138,7 @@ describe('the pool of images', () => {
   test('what decodes files of strangers has no secret in its environment, and ends with the pool', async () => {
     process.env.POOL_TEST_TOKEN = 'pool-secret';
     const before = new Set(await childProcesses());
-    const pool = createImagePool({ concurrency: 2 });
+    const pool = createImagePool({ cacheFolder: folder, concurrency: 2 });
     await Promise.all([1, 2].map(async () => pool.optimize(await request('a.jpg', Buffer.from('x')))));
     const workers = (await childProcesses()).filter(pid => !before.has(pid));
     expect(workers).toHaveLength(2);

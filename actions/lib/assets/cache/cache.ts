@@ -1,8 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { OpsError } from '../../errors/index.ts';
+import { blobPath, cannotWrite, putBlob, type StoredBlob, writeInCache } from '../blobs.ts';
 import { type FileResult, fileResultSchema, sha256Schema, treePathSchema } from '../result.ts';
 import { sha256Of } from '../sha256.ts';
 import { byBytes, isSettled, type Signature, sameSignature } from '../tree/index.ts';
@@ -44,7 +43,9 @@ export interface AssetCache {
   }): void;
   /** Paths that were remembered in this run and whose signatures are too young to be relied on. */
   unsettled(): string[];
-  putBlob(bytes: Uint8Array): Promise<string>;
+  /** Where it is. */
+  readonly folder: string;
+  putBlob(bytes: Uint8Array): Promise<StoredBlob>;
   /** Undefined for one that is not there, or is damaged. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   hasBlob(sha256: string): Promise<boolean>;
@@ -87,12 +88,8 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
   const known = new Set<string>();
   const young = new Set<string>();
   for (const [id, { key, content }] of entries) contents.set(`${key} ${content}`, id);
-  const blobPath = (sha256: string) => join(folder, 'blobs', sha256.slice(0, 2), sha256);
   let isChanged = false;
-  const save = (path: string, content: Uint8Array | string) =>
-    replace(path, content).catch(cause => {
-      throw cannotWrite(folder, cause);
-    });
+  const save = (path: string, content: string) => writeInCache(folder, path, content);
   const use = (entry: Entry): FileResult => {
     if (entry.usedOn !== today) {
       entry.usedOn = today;
@@ -102,6 +99,7 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
   };
 
   return {
+    folder,
     inputsOf: (path, key) => entries.get(idOf(path, key))?.inputs ?? [],
     unchanged(path, key, signatures) {
       const entry = entries.get(idOf(path, key));
@@ -135,22 +133,16 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
     },
     unsettled: () => [...young],
     async putBlob(bytes) {
-      const sha256 = sha256Of(bytes);
-      if (known.has(sha256)) return sha256;
-      const path = blobPath(sha256);
-      const there = await stat(path).catch(() => undefined);
-      if (there?.size !== bytes.length) {
-        await mkdir(dirname(path), { recursive: true });
-        await save(path, bytes);
-      }
-      known.add(sha256);
-      return sha256;
+      const blob = await putBlob(folder, bytes);
+      known.add(blob.sha256);
+      return blob;
     },
     async blob(sha256) {
-      const bytes = await readFile(blobPath(sha256)).catch(() => undefined);
+      const bytes = await readFile(blobPath(folder, sha256)).catch(() => undefined);
       return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
     },
-    hasBlob: async sha256 => known.has(sha256) || (await stat(blobPath(sha256)).catch(() => undefined)) !== undefined,
+    hasBlob: async sha256 =>
+      known.has(sha256) || (await stat(blobPath(folder, sha256)).catch(() => undefined)) !== undefined,
     written,
     async close() {
       const oldest = new Date(now().getTime() - keepDays * 86_400_000).toISOString().slice(0, 10);
@@ -195,28 +187,8 @@ function readEntry(line: string): Entry | undefined {
   }
 }
 
-async function replace(path: string, content: Uint8Array | string): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    await writeFile(temporary, content);
-    const handle = await open(temporary, 'r');
-    await handle.sync().finally(() => handle.close());
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
 async function sweep(folder: string, kept: ReadonlySet<string>): Promise<void> {
   for (const entry of await readdir(join(folder, 'blobs'), { recursive: true, withFileTypes: true })) {
     if (entry.isFile() && !kept.has(entry.name)) await rm(join(entry.parentPath, entry.name), { force: true });
   }
-}
-
-function cannotWrite(folder: string, cause: unknown): OpsError {
-  return new OpsError('ASSETS_CACHE', `The cache ${folder} cannot be written: ${(cause as Error).message}`, {
-    hint: 'Set assets.cache.path to a folder that is writable.',
-    cause,
-  });
 }

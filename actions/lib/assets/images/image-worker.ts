@@ -1,8 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { OpsError } from '../../errors/index.ts';
+import { putBlob } from '../blobs.ts';
 import { sha256Of, sha256OfFile } from '../sha256.ts';
 import type { MemoryGate } from './memory-gate.ts';
 import { optimizeImage } from './optimize.ts';
-import type { FromWorker, ToWorker } from './pool.ts';
+import type { ImageOutcome } from './outcome.ts';
+import { release } from './pixels.ts';
+import type { FromWorker, StoredOutcome, ToWorker } from './pool.ts';
 
 /** One process of the pool: an image at a time. Memory is asked of the pool, which knows what the others hold. */
 const granted = new Map<number, () => void>();
@@ -42,17 +46,35 @@ process.on('disconnect', () => process.exit());
 
 const changed = 'it changed meanwhile';
 
-async function work({ path, file, sha256, settings }: Extract<ToWorker, { kind: 'work' }>): Promise<void> {
+async function work(request: Extract<ToWorker, { kind: 'work' }>): Promise<void> {
+  const { path, file, sha256, settings, cacheFolder } = request;
   cancel = new AbortController();
   try {
     const bytes = await readFile(file);
     if (sha256Of(bytes) !== sha256) throw new Error(changed);
     const outcome = await optimizeImage({ path, bytes, file, settings, signal: cancel.signal, gate });
     if (bytes.length === 0 && (await sha256OfFile(file)) !== sha256) throw new Error(changed);
-    send({ kind: 'done', outcome });
+    send({ kind: 'done', outcome: await stored(outcome, cacheFolder) });
   } catch (thrown) {
+    if (thrown instanceof OpsError && thrown.code === 'ASSETS_CACHE')
+      return send({ kind: 'not kept', message: thrown.message, hint: thrown.hint });
     send({ kind: 'failed', message: thrown instanceof Error ? thrown.message : String(thrown) });
   }
+}
+
+async function stored(outcome: ImageOutcome, cacheFolder: string): Promise<StoredOutcome> {
+  if (outcome.kind === 'refused') return outcome;
+  const put = async <Made extends { bytes: Buffer }>(made: Made) => {
+    const bytes = await putBlob(cacheFolder, made.bytes);
+    release({ data: made.bytes });
+    return { ...made, bytes };
+  };
+  const { inPlace, variants, ...rest } = outcome;
+  return {
+    ...rest,
+    ...(inPlace && { inPlace: await put(inPlace) }),
+    variants: await Promise.all(variants.map(put)),
+  };
 }
 
 function send(message: FromWorker): void {

@@ -18,7 +18,13 @@ export type {
   ImageVariant,
   InPlace,
 } from './outcome.ts';
-export { createImagePool, type ImagePool, type ImagePoolOptions, type PooledRequest } from './pool.ts';
+export {
+  createImagePool,
+  type ImagePool,
+  type ImagePoolOptions,
+  type PooledRequest,
+  type StoredOutcome,
+} from './pool.ts';
 export { Refusal } from './refusal.ts';
 export { type RgbPixels, ssimulacra2 } from './ssimulacra2/index.ts';
 export { imageToolVersion } from './version.ts';

@@ -39,9 +39,9 @@ export interface ImageFacts {
 /** `srgb` also stands for none and for any profile that means sRGB; `wide` and `other` are kept with the pixels. */
 export type ColourProfile = 'srgb' | 'wide' | 'other' | 'none';
 
-/** A file at its target. `bytes` is what to write. */
-export interface InPlace {
-  bytes: Buffer;
+/** A file at its target. `bytes` is what to write, or what stands for it. */
+export interface InPlace<Bytes = Buffer> {
+  bytes: Bytes;
   /** SSIMULACRA2 against the original; 100 where no pixel changed. */
   score: number;
   /** Undefined where no pixel changed. */
@@ -49,12 +49,12 @@ export interface InPlace {
   encodes: number;
 }
 
-export interface ImageVariant {
+export interface ImageVariant<Bytes = Buffer> {
   format: VariantFormat;
   width: number;
   height: number;
   frames: number;
-  bytes: Buffer;
+  bytes: Bytes;
   /** SSIMULACRA2 against the original at this width; 100 where no pixel differs. The worst frame of what moves. */
   score: number;
   /** Undefined where it is without loss. */
@@ -63,13 +63,13 @@ export interface ImageVariant {
   encodes: number;
 }
 
-export interface ImageDone {
+export interface ImageDone<Bytes = Buffer> {
   kind: 'done';
   original: ImageFacts;
   /** Undefined: the original stays as it is; a note says why where it is not plain. */
-  inPlace?: InPlace;
+  inPlace?: InPlace<Bytes>;
   /** Only what is smaller than every better alternative of the same width. */
-  variants: ImageVariant[];
+  variants: ImageVariant<Bytes>[];
   /** Whole sentences for the report. */
   notes: string[];
 }
@@ -92,4 +92,4 @@ export type ImageRefusalCode =
   | 'IMAGE_DAMAGED'
   | 'IMAGE_TIMEOUT';
 
-export type ImageOutcome = ImageDone | ImageRefused;
+export type ImageOutcome<Bytes = Buffer> = ImageDone<Bytes> | ImageRefused;

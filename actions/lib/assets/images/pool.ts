@@ -4,14 +4,20 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { OpsError } from '../../errors/index.ts';
 import { childEnvironment } from '../../process/index.ts';
+import type { StoredBlob } from '../blobs.ts';
 import { createMemoryGate } from './memory-gate.ts';
 import type { ImageRequest } from './optimize.ts';
 import type { ImageOutcome } from './outcome.ts';
 
+/** Of which the bytes are in the cache: results that are sent from process to process stay in the memory of both for long. */
+export type StoredOutcome = ImageOutcome<StoredBlob>;
+
 export interface ImagePoolOptions {
+  /** Folder of the cache, where what is made is put. */
+  cacheFolder: string;
   /** Images at the same time. Default: the cores of the machine. */
   concurrency?: number;
-  /** What pixels and encoders of all of them may take together. Default: 400 MB, so that with the processes it is below 600. */
+  /** What pixels and encoders of all of them may take together. Default: 340 MB, so that with the processes it is below 600. */
   memoryBytes?: number;
 }
 
@@ -30,25 +36,29 @@ export interface PooledRequest extends Omit<ImageRequest, 'gate' | 'bytes'> {
  */
 export interface ImagePool extends AsyncDisposable {
   readonly concurrency: number;
-  /** @throws the reason of the request's signal; OpsError `IMAGE_PROCESS` when its process died, or the file has changed */
-  optimize(request: PooledRequest): Promise<ImageOutcome>;
+  /**
+   * @throws the reason of the request's signal; OpsError `IMAGE_PROCESS` when its process died, or the file has changed;
+   * `ASSETS_CACHE` when what was made cannot be kept
+   */
+  optimize(request: PooledRequest): Promise<StoredOutcome>;
 }
 
 export type ToWorker =
-  | ({ kind: 'work' } & Omit<PooledRequest, 'signal'>)
+  | ({ kind: 'work'; cacheFolder: string } & Omit<PooledRequest, 'signal'>)
   | { kind: 'granted'; ticket: number }
   | { kind: 'abort' };
 
 export type FromWorker =
-  | { kind: 'done'; outcome: ImageOutcome }
+  | { kind: 'done'; outcome: StoredOutcome }
   | { kind: 'failed'; message: string }
+  | { kind: 'not kept'; message: string; hint: string | undefined }
   | { kind: 'hold'; ticket: number; bytes: number }
   | { kind: 'keep'; ticket: number; bytes: number }
   | { kind: 'release'; ticket: number };
 
 interface Waiting {
   request: PooledRequest;
-  resolve: (outcome: ImageOutcome) => void;
+  resolve: (outcome: StoredOutcome) => void;
   reject: (reason: unknown) => void;
 }
 
@@ -84,9 +94,9 @@ function startWorker(): ChildProcess {
   return child;
 }
 
-export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
+export function createImagePool(options: ImagePoolOptions): ImagePool {
   const concurrency = Math.max(1, options.concurrency ?? availableParallelism());
-  const gate = createMemoryGate(options.memoryBytes ?? 400e6);
+  const gate = createMemoryGate(options.memoryBytes ?? 340e6);
   const queue: Waiting[] = [];
   const members = new Set<Member>();
   let isClosed = false;
@@ -124,6 +134,11 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       case 'done':
         settle(member, waiting => waiting.resolve(message.outcome));
         return;
+      case 'not kept': {
+        const { message: text, hint } = message;
+        settle(member, waiting => waiting.reject(new OpsError('ASSETS_CACHE', text, { ...(hint && { hint }) })));
+        return;
+      }
       case 'failed':
         settle(member, waiting => waiting.reject(failureOf(waiting.request, message.message)));
     }
@@ -146,7 +161,8 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
       const waiting = queue.shift()!;
       const { path, file, sha256, settings } = waiting.request;
       member.current = waiting;
-      member.child.send({ kind: 'work', path, file, sha256, settings } satisfies ToWorker);
+      const { cacheFolder } = options;
+      member.child.send({ kind: 'work', cacheFolder, path, file, sha256, settings } satisfies ToWorker);
     }
   };
 
@@ -154,7 +170,7 @@ export function createImagePool(options: ImagePoolOptions = {}): ImagePool {
     concurrency,
     async optimize(request) {
       request.signal.throwIfAborted();
-      const { promise, resolve, reject } = Promise.withResolvers<ImageOutcome>();
+      const { promise, resolve, reject } = Promise.withResolvers<StoredOutcome>();
       const waiting: Waiting = { request, resolve, reject };
       const abort = () => {
         const at = queue.indexOf(waiting);
