@@ -19,7 +19,7 @@ export interface MeasuredStatement extends WorkloadStatement {
   tempBlocksWritten: number;
   /** Oids of the roles that execute it: their search_path finds its tables. */
   roles: readonly number[];
-  /** Only the catalogue is read: monitoring, a driver, this program. */
+  /** Only the catalogue is read, or a plan is asked for: monitoring, a driver, this program. */
   isSystem: boolean;
 }
 
@@ -74,7 +74,7 @@ function measured(
     blocksRead,
     tempBlocksWritten,
     roles: [row.role],
-    isSystem: parsed !== undefined && readsCatalogOnly(parsed),
+    isSystem: parsed !== undefined && (readsCatalogOnly(parsed) || 'ExplainStmt' in parsed.node),
   };
 }
 
