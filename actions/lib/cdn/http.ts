@@ -32,7 +32,7 @@ const defaultTimeoutMs = 20_000;
 const mostBodyBytes = 64 * 1024 * 1024;
 
 /** What passes by itself, when a server restarts or a name is looked up at a bad moment. A time-out has waited long enough. */
-const passingCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EAI_AGAIN', 'UND_ERR_SOCKET']);
+const passingCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EAI_AGAIN']);
 const getAttempts = 3;
 
 /**

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { isEnforced } from '../session/index.ts';
 
 /** What the deletion of a row does to rows that refer to it. */
 export type OnDelete = 'no action' | 'restrict' | 'cascade' | 'set null' | 'set default';
@@ -71,7 +72,6 @@ const actions: Readonly<Record<string, OnDelete>> = {
   d: 'set default',
 };
 
-// One that is NOT ENFORCED (from 18 on) keeps no row and takes none along. Before, there is no such column: hence to_jsonb.
 const query = `
   select c.conname as name, c.confrelid::text as parent, c.confdeltype::text as deletion,
          json_build_object('oid', c.conrelid::text, 'schema', n.nspname, 'name', t.relname,
@@ -91,7 +91,7 @@ const query = `
     from pg_catalog.pg_constraint c
     join pg_catalog.pg_class t on t.oid = c.conrelid
     join pg_catalog.pg_namespace n on n.oid = t.relnamespace
-   where c.contype = 'f' and coalesce((to_jsonb(c) ->> 'conenforced')::boolean, true)
+   where c.contype = 'f' and ${isEnforced('c')}
    order by n.nspname, t.relname, c.conname`;
 
 /**

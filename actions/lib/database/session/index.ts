@@ -1,3 +1,4 @@
+export { isEnforced } from './enforced.ts';
 export { type Privileges, readPrivileges, type Unseen, unseenOf } from './privileges.ts';
 export {
   assertSupported,

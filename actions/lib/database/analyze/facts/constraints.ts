@@ -1,4 +1,4 @@
-import type { DatabaseSession } from '../../session/index.ts';
+import { type DatabaseSession, isEnforced } from '../../session/index.ts';
 import { systemSchema } from './relations.ts';
 
 export interface ForeignKeyFacts {
@@ -21,7 +21,7 @@ export interface InvalidConstraint {
   kind: 'foreign key' | 'check' | 'not null';
 }
 
-/** Foreign keys of tables, and of partitioned tables as a whole, that are enforced: others (from 18 on) read no table. */
+/** Foreign keys of tables, and of partitioned tables as a whole, that are enforced. */
 export function readForeignKeys(
   session: DatabaseSession,
   ignoreSchemas: readonly string[],
@@ -39,7 +39,7 @@ export function readForeignKeys(
        join pg_catalog.pg_namespace n on n.oid = t.relnamespace
        join pg_catalog.pg_class r on r.oid = k.confrelid
        join pg_catalog.pg_namespace m on m.oid = r.relnamespace
-      where k.contype = 'f' and k.conparentid = 0 ${session.major >= 18 ? 'and k.conenforced' : ''}
+      where k.contype = 'f' and k.conparentid = 0 and ${isEnforced('k')}
         and not ${systemSchema('n.nspname')} and n.nspname <> all ($1::text[])
       order by 1, 2, 4`,
     [ignoreSchemas],
