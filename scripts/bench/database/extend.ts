@@ -23,7 +23,7 @@ export async function extend(problem: {
   const starts = candidates.filter(each => shorter.get(each)!.length === 0);
   const cost = async (set: readonly SizedCandidate[]) => {
     let sum = 0;
-    for (const each of statements) sum += msAt(each, (await whatIf.cost(each.statement, set)).cost);
+    for (const each of statements) sum += msAt(each, await whatIf.cost(each.statement, set));
     return sum;
   };
   const steps: SizedCandidate[][] = [[]];

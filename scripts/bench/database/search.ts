@@ -10,7 +10,7 @@ import type { Result } from '../results.ts';
 import { extend } from './extend.ts';
 import { buildDefinitions, dropIndexes } from './indexes.ts';
 import { type BenchStage, say } from './stage.ts';
-import { measureStates, totalMs } from './times.ts';
+import { measureStates, type Times, totalMs } from './times.ts';
 
 /** Of what all tables take. */
 const budgetShares = [0.02, 0.05, 0.12];
@@ -64,7 +64,7 @@ export async function benchSearch(stage: BenchStage): Promise<Result[]> {
 
 async function costOf(advisor: Advisor, weighted: readonly WeightedStatement[], set: readonly SizedCandidate[]) {
   let sum = 0;
-  for (const each of weighted) sum += msAt(each, (await advisor.whatIf.cost(each.statement, set)).cost);
+  for (const each of weighted) sum += msAt(each, await advisor.whatIf.cost(each.statement, set));
   return sum;
 }
 
@@ -116,10 +116,21 @@ async function executed(stage: BenchStage, ours: readonly SizedCandidate[], thei
   );
   try {
     const times = await measureStates(session, statements, { ours: b.refs, theirs: a.refs });
+    sayDifferences(times);
     return { ours: totalMs(times, 'ours'), theirs: totalMs(times, 'theirs') };
   } finally {
     await dropIndexes(client, a);
     await dropIndexes(client, b);
+  }
+}
+
+/** The statements in which the sets differ most. */
+function sayDifferences(times: readonly Times<'ours' | 'theirs'>[]): void {
+  const differences = times.map(({ of, ms }) => ({ of, ms, seconds: ((ms.ours - ms.theirs) * of.calls) / 1000 }));
+  differences.sort((a, b) => Math.abs(b.seconds) - Math.abs(a.seconds));
+  for (const { of, ms, seconds } of differences.slice(0, 5)) {
+    const each = `${ms.ours.toFixed(2)} ms against ${ms.theirs.toFixed(2)} ms`;
+    say(`  ${seconds > 0 ? '+' : ''}${seconds.toFixed(1)} s of a day: ${of.name}, ${each}`);
   }
 }
 

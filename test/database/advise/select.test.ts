@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Evaluator } from '../../../actions/lib/database/advise/evaluator.ts';
 import type { SizedCandidate } from '../../../actions/lib/database/advise/index.ts';
 import type { PlannedStatement } from '../../../actions/lib/database/advise/planned-statement.ts';
 import { type SelectionProblem, selectIndexes } from '../../../actions/lib/database/advise/select.ts';
@@ -11,6 +12,8 @@ interface Asked {
   base: number;
   /** What takes a millisecond elsewhere takes so many: the planner has no idea of it. Default 1. */
   errorTimes?: number;
+  /** Plans with none of these call a costly function for every row that they look at. */
+  costlyWithout?: string[];
   by: Record<string, number>;
 }
 
@@ -32,18 +35,24 @@ function problemOf(
     msPerCost: errorTimes,
     usualMsPerCost: 1,
   }));
-  const whatIf = new WhatIf(() => ({
+  const evaluator = (): Evaluator => ({
     kind: 'hypopg',
     notes: [],
     offer: async () => [],
     rowsWhere: async () => 0,
     async explain({ id }, offered) {
-      const { base, by } = asked[id]!;
+      const { base, by, costlyWithout = [] } = asked[id]!;
       const [best] = offered.filter(each => by[each.id]! < base).sort((a, b) => by[a.id]! - by[b.id]!);
-      return { cost: best ? by[best.id]! : base, used: new Set(best ? [best.id] : []) };
+      const isCostly = costlyWithout.length > 0 && !(best && costlyWithout.includes(best.id));
+      return {
+        cost: best ? by[best.id]! : base,
+        used: new Set(best ? [best.id] : []),
+        filters: isCostly ? ['(costly(a) > 1)'] : ['(a > 1)'],
+      };
     },
     async [Symbol.asyncDispose]() {},
-  }));
+  });
+  const whatIf = new WhatIf(evaluator, new Set(['costly']));
   for (const { statement: each } of statements) {
     whatIf.limit(
       each,
@@ -160,6 +169,17 @@ test.each<[string, Asked[], Record<string, number>, number, Record<string, numbe
     100,
     {},
     ['plain', 'small2', 'small3', 'small4'],
+  ],
+  [
+    'unless what it has still calls the costly function that makes it so',
+    [
+      { table: 1, base: 20_000, errorTimes: 100, costlyWithout: ['gin'], by: { language: 4000, gin: 100 } },
+      ...[2, 3, 4].map(table => ({ table, base: 4000, by: { [`small${table}`]: 200 } })),
+    ],
+    { language: 10, gin: 90, small2: 25, small3: 25, small4: 25 },
+    100,
+    {},
+    ['gin'],
   ],
   [
     'columns that are carried along are worth their storage where the visits that they save go to disk',

@@ -5,6 +5,7 @@ import { type Catalog, readCatalog, readStatistics, type Statistics } from '../c
 import type { WorkloadStatement } from '../statements/index.ts';
 import { type Candidate, type SizedCandidate, serves } from './candidate.ts';
 import { candidatesFor, coveringCandidate, isIndexable } from './candidates.ts';
+import { readCostlyFunctions } from './costly.ts';
 import { describeAdvice } from './describe.ts';
 import { Evaluators } from './evaluators.ts';
 import { isServerError } from './hypopg.ts';
@@ -83,6 +84,7 @@ export class Advisor {
     unanswered: UnansweredStatement[],
     evaluators: Evaluators,
     trigrams: TrigramSupport,
+    costly: ReadonlySet<string>,
   ) {
     this.#options = options;
     this.#log = options.log ?? silentLog;
@@ -93,7 +95,7 @@ export class Advisor {
     this.#sizes = new Sizes(catalog, statistics, evaluators);
     this.#trigrams = trigrams;
     this.#writes = writesByTable(planned);
-    this.whatIf = new WhatIf(statement => evaluators.of(statement));
+    this.whatIf = new WhatIf(statement => evaluators.of(statement), costly);
   }
 
   static async open(options: AdviseOptions): Promise<Advisor> {
@@ -104,6 +106,7 @@ export class Advisor {
     const statistics = await readStatistics(client, [...new Set([...read.tables, ...storage])]);
     const { planned, unanswered } = await planWorkload(client, read.statements, statistics);
     const trigrams = await trigramSupport(client, catalog);
+    const costly = await readCostlyFunctions(client);
     const evaluators = await Evaluators.open(options, catalog, statistics, read.tables);
     return new Advisor(
       options,
@@ -113,6 +116,7 @@ export class Advisor {
       [...read.unanswered, ...unanswered],
       evaluators,
       trigrams,
+      costly,
     );
   }
 

@@ -4,7 +4,7 @@ import type { SizedCandidate } from './candidate.ts';
 import type { PlannedStatement } from './planned-statement.ts';
 import type { Advice, AdvisedStatement, ChosenIndex, UnansweredStatement } from './result.ts';
 import { unjudgedIndexes } from './unjudged.ts';
-import { msAt, type WeightedStatement } from './weigh.ts';
+import { msAt, type PlanCost, type WeightedStatement } from './weigh.ts';
 import type { WhatIf } from './what-if.ts';
 
 /** What the search came to. */
@@ -29,8 +29,7 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
   const plans: Plans = new Map();
   for (const { statement } of statements) plans.set(statement, await whatIf.cost(statement, chosen));
   const after = (each: WeightedStatement) => plans.get(each.statement)!.cost;
-  const ms = (cost: (each: WeightedStatement) => number) =>
-    statements.reduce((sum, each) => sum + msAt(each, cost(each)), 0);
+  const leftMs = (each: WeightedStatement) => msAt(each, plans.get(each.statement)!);
   const costs = (cost: (each: WeightedStatement) => number) =>
     statements.reduce((sum, each) => sum + cost(each) * each.statement.workload.calls, 0);
   const indexes: ChosenIndex[] = [];
@@ -40,7 +39,7 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
     statement: each.statement,
     costBefore: each.base,
     costAfter: after(each),
-    leftMs: msAt(each, after(each)),
+    leftMs: leftMs(each),
     candidates: outcome.refused.get(each.statement) ?? [],
   }));
   const unjudged = unjudgedIndexes(open, budgetBytes - chosenBytes);
@@ -49,8 +48,8 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
     unjudged,
     unanswered: [...outcome.unanswered, ...unhelped(plans, unjudged, outcome)],
     whatIfCalls: whatIf.calls,
-    totalMsBefore: ms(each => each.base),
-    totalMsAfter: ms(after),
+    totalMsBefore: statements.reduce((sum, each) => sum + each.base * each.msPerCost, 0),
+    totalMsAfter: statements.reduce((sum, each) => sum + leftMs(each), 0),
     totalCostBefore: costs(each => each.base),
     totalCostAfter: costs(after),
     budgetBytes,
@@ -63,7 +62,7 @@ export async function describeAdvice(outcome: SearchOutcome): Promise<Advice> {
 }
 
 /** With the whole chosen set. */
-type Plans = Map<PlannedStatement, { cost: number; used: ReadonlySet<string> }>;
+type Plans = Map<PlannedStatement, PlanCost & { used: ReadonlySet<string> }>;
 
 async function describeIndex(
   candidate: SizedCandidate,
@@ -76,8 +75,7 @@ async function describeIndex(
     const { statement, base } = each;
     const now = plans.get(statement)!;
     if (!now.used.has(candidate.id)) continue;
-    const { cost } = await whatIf.cost(statement, without);
-    const savedMs = msAt(each, cost) - msAt(each, now.cost);
+    const savedMs = msAt(each, await whatIf.cost(statement, without)) - msAt(each, now);
     users.push({ fingerprint: statement.workload.fingerprint, costBefore: base, costAfter: now.cost, savedMs });
   }
   users.sort((a, b) => b.savedMs - a.savedMs);

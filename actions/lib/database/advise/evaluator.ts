@@ -24,4 +24,6 @@ export interface Evaluation {
   cost: number;
   /** Ids of the candidates that a plan reads. */
   used: ReadonlySet<string>;
+  /** Conditions that the plan asks of rows that no index chose by them. */
+  filters: readonly string[];
 }

@@ -6,16 +6,18 @@ import type { PlannedStatement } from './planned-statement.ts';
 export async function explainSamples(
   client: pg.Client,
   statement: PlannedStatement,
-): Promise<{ cost: number; names: ReadonlySet<string> }> {
+): Promise<{ cost: number; names: ReadonlySet<string>; filters: readonly string[] }> {
   const prepared = await prepareStatement(client, statement.parsed);
   const names = new Set<string>();
+  const filters = new Set<string>();
   let sum = 0;
   for (const values of statement.samples) {
     const { plan } = await explainPrepared(client, prepared, { kind: 'values', values }, { verbose: false });
     sum += costOf(plan);
     for (const name of indexesInPlan(plan)) names.add(name);
+    for (const filter of filtersOf(plan)) filters.add(filter);
   }
-  return { cost: sum / statement.samples.length, names };
+  return { cost: sum / statement.samples.length, names, filters: [...filters] };
 }
 
 /** Of what a LIMIT leaves unread, so much is reckoned to be read after all. */
@@ -30,6 +32,12 @@ function costOf(plan: PlanNode): number {
   const [below] = limit?.Plans ?? [];
   if (!limit || !below || !planNodes(below).some(throwsAway)) return plan['Total Cost'];
   return plan['Total Cost'] + Math.max(0, below['Total Cost'] - limit['Total Cost']) * unevenShare;
+}
+
+function filtersOf(plan: PlanNode): string[] {
+  return planNodes(plan).flatMap(node =>
+    [node.Filter, node['Join Filter']].filter(filter => typeof filter === 'string'),
+  );
 }
 
 function throwsAway(node: PlanNode): boolean {

@@ -61,9 +61,9 @@ export class HypopgEvaluator implements Evaluator {
       if (!wanted.has(id) && tables.has(candidate.table.oid)) await this.#unmake(id);
     }
     for (const candidate of candidates) if (!this.#made.has(candidate.id)) await this.#make(candidate);
-    const { cost, names } = await explainSamples(this.#client, statement);
+    const { cost, names, filters } = await explainSamples(this.#client, statement);
     const used = candidates.filter(({ id }) => this.#made.get(id)!.indexes.some(index => names.has(index.name)));
-    return { cost, used: new Set(used.map(candidate => candidate.id)) };
+    return { cost, used: new Set(used.map(candidate => candidate.id)), filters };
   }
 
   async #make(candidate: SizedCandidate): Promise<void> {

@@ -1,6 +1,6 @@
 import { isRedundantBeside, type SizedCandidate, serves } from './candidate.ts';
 import { plainCandidates, visitWorth } from './covering.ts';
-import { msAt, type WeightedStatement } from './weigh.ts';
+import { msAt, type PlanCost, type WeightedStatement } from './weigh.ts';
 import type { WhatIf } from './what-if.ts';
 
 export interface SelectionProblem {
@@ -65,7 +65,7 @@ class Search {
   static async open(problem: SelectionProblem): Promise<Search> {
     let restMs = 0;
     for (const each of problem.statements)
-      restMs += msAt(each, (await problem.whatIf.cost(each.statement, problem.candidates)).cost);
+      restMs += msAt(each, await problem.whatIf.cost(each.statement, problem.candidates));
     return new Search(problem, restMs);
   }
 
@@ -91,22 +91,23 @@ class Search {
   }
 
   async #ms(each: WeightedStatement, set: IndexSet): Promise<number> {
-    return msAt(each, await this.#cost(each, set));
+    return msAt(each, await this.#plan(each, set));
   }
 
   /** The planner's, with what columns that are carried along save by what it is worth. */
-  async #cost({ statement }: WeightedStatement, set: IndexSet): Promise<number> {
+  async #plan({ statement }: WeightedStatement, set: IndexSet): Promise<PlanCost> {
     const { whatIf } = this.#problem;
-    const { cost, used } = await whatIf.cost(statement, set);
+    const plan = await whatIf.cost(statement, set);
+    const { cost, used } = plan;
     const carrying = set.filter(({ id }) => used.has(id) && this.#plain.has(id));
-    if (carrying.length === 0) return cost;
+    if (carrying.length === 0) return plan;
     // Of what the plan reads only: what is not read must not seem to save anything.
     const plain = set.filter(({ id }) => used.has(id)).map(each => this.#plain.get(each.id) ?? each);
     const visiting = await whatIf.cost(statement, plain);
     // Where the planner would rather do something else than visit the table, it is not the visits that are saved.
-    if (!plain.every(({ id }) => visiting.used.has(id))) return cost;
+    if (!plain.every(({ id }) => visiting.used.has(id))) return plan;
     const share = Math.max(...carrying.map(({ table }) => visitWorth(table)));
-    return cost + Math.max(0, visiting.cost - cost) * (1 - share);
+    return { ...plan, cost: cost + Math.max(0, visiting.cost - cost) * (1 - share) };
   }
 
   #overhead(set: IndexSet): number {
@@ -297,8 +298,8 @@ class Search {
 
   async #slows(from: IndexSet, to: IndexSet): Promise<boolean> {
     for (const each of this.#problem.statements) {
-      const before = await this.#cost(each, from);
-      if ((await this.#cost(each, to)) > before * (1 + leastStatementShare)) return true;
+      const [before, after] = [await this.#plan(each, from), await this.#plan(each, to)];
+      if (after.cost > before.cost * (1 + leastStatementShare)) return true;
     }
     return false;
   }

@@ -11,6 +11,13 @@ export interface WeightedStatement {
   usualMsPerCost: number;
 }
 
+/** What the planner says of a plan. */
+export interface PlanCost {
+  cost: number;
+  /** It calls a function that takes long for every row that no index chose by it. */
+  filtersCostly: boolean;
+}
+
 /** The planner is asked about statements from this cost on; below it a ratio says nothing. */
 const leastKnownCost = 40;
 /** How soon the error of a plan goes with the plan: of half the cost an eighth of it is left. */
@@ -20,10 +27,14 @@ const errorVanishes = 3;
  * Milliseconds of the window at another cost of the statement. Not in proportion where its time is far from what its cost is
  * worth elsewhere: there the planner took the plan of today for cheaper than it is, and of another plan it is not as
  * wrong again. In proportion, what is left of such a statement would look like the largest part of the workload, and the
- * storage would go to whatever makes a good plan of it a little better.
+ * storage would go to whatever makes a good plan of it a little better. But the calls of a costly function, of which the
+ * planner knows only a rough cost, stay an error of every plan that makes them: there it is in proportion.
  */
-export function msAt({ base, msPerCost, usualMsPerCost }: WeightedStatement, cost: number): number {
-  if (cost >= base) return cost * msPerCost;
+export function msAt(
+  { base, msPerCost, usualMsPerCost }: WeightedStatement,
+  { cost, filtersCostly }: PlanCost,
+): number {
+  if (cost >= base || filtersCostly) return cost * msPerCost;
   const error = (msPerCost - usualMsPerCost) * base;
   return cost * usualMsPerCost + error * (cost / base) ** errorVanishes;
 }

@@ -1,12 +1,13 @@
 import type { SizedCandidate } from './candidate.ts';
+import { callsAny } from './costly.ts';
 import type { Evaluation, Evaluator } from './evaluator.ts';
 import type { PlannedStatement } from './planned-statement.ts';
+import type { PlanCost } from './weigh.ts';
 
 /** One answer of the planner: with `offered` it read `used`, at this cost. */
-interface Answer {
+interface Answer extends PlanCost {
   offered: ReadonlySet<string>;
   used: ReadonlySet<string>;
-  cost: number;
 }
 
 /**
@@ -17,11 +18,14 @@ interface Answer {
 export class WhatIf {
   calls = 0;
   readonly #evaluator: (statement: PlannedStatement) => Evaluator;
+  readonly #costly: ReadonlySet<string>;
   readonly #answers = new Map<number, Answer[]>();
   readonly #relevant = new Map<number, Map<string, SizedCandidate>>();
 
-  constructor(evaluator: (statement: PlannedStatement) => Evaluator) {
+  /** @param costly functions of which a call takes longer than to read a row */
+  constructor(evaluator: (statement: PlannedStatement) => Evaluator, costly: ReadonlySet<string>) {
     this.#evaluator = evaluator;
+    this.#costly = costly;
   }
 
   /** Candidates that may change the plan of the statement; others are left out of its questions from now on. */
@@ -46,8 +50,8 @@ export class WhatIf {
     const known = answers.find(answer => answer.used.isSubsetOf(ids) && ids.isSubsetOf(answer.offered));
     if (known) return known;
     this.calls++;
-    const { cost, used }: Evaluation = await this.#evaluator(statement).explain(statement, set);
-    const answer = { offered: ids, used, cost };
+    const { cost, used, filters }: Evaluation = await this.#evaluator(statement).explain(statement, set);
+    const answer = { offered: ids, used, cost, filtersCostly: filters.some(each => callsAny(each, this.#costly)) };
     answers.push(answer);
     this.#answers.set(statement.id, answers);
     return answer;

@@ -122,9 +122,9 @@ class PlannerCopy implements Evaluator {
         .filter(([id, made]) => tables.has(made.candidate.table.oid) && made.isShown !== wanted.has(id))
         .map(([, made]) => made),
     );
-    const { cost, names } = await explainSamples(this.#client, statement);
+    const { cost, names, filters } = await explainSamples(this.#client, statement);
     const used = candidates.filter(({ id }) => this.#made.get(id)?.names.some(name => names.has(name)));
-    return { cost, used: new Set(used.map(candidate => candidate.id)) };
+    return { cost, used: new Set(used.map(candidate => candidate.id)), filters };
   }
 
   /** Turns each of these from shown to hidden, or the other way round. */
