@@ -79,7 +79,7 @@ test('a proof that is broken off ends at once and leaves no index behind', async
   await until(server.target, `select count(*) > 0 as yes from pg_stat_activity where wait_event = 'PgSleep'`);
   abort.abort();
   expect(await failure).toMatchObject({ code: 'CANCELLED' });
-  expect(await indexesOf(target)).toEqual(['customers_pkey', 'items_pkey', 'orders_pkey']);
+  expect(await indexesOf(target)).toEqual(['customers_pkey', 'items_pkey', 'orders_pkey', 'returns_pkey']);
 });
 
 test('when the time is over, what was not measured is unproved and not offered', async () => {
