@@ -1,4 +1,5 @@
 import { parse } from 'yaml';
+import { evaluateCondition } from '../../actions/lib/watchdog/expression.ts';
 
 /** What a workflow of this repository must keep to. One line for each breach, with the job and the step. */
 export function breaches(text: string): string[] {
@@ -10,6 +11,7 @@ export function breaches(text: string): string[] {
     ...pinBreaches(workflow, lines),
     ...runBreaches(workflow),
     ...secretBreaches(workflow, text),
+    ...reviewBreaches(workflow),
     ...timeBreaches(workflow),
     ...concurrencyBreaches(workflow),
     ...credentialBreaches(workflow),
@@ -26,6 +28,7 @@ interface Workflow {
 }
 
 interface Job {
+  if?: string;
   permissions?: Record<string, string>;
   concurrency?: Concurrency;
   environment?: string | { name: string };
@@ -101,8 +104,11 @@ function runBreaches(workflow: Workflow): string[] {
     .map(({ at }) => `${at}: an expression inside run`);
 }
 
-/** What decrypts backups or overwrites a database is only for jobs that wait for the protected environment. */
-const guardedSecrets = new Set(['BACKUP_AGE_IDENTITY', 'RESTORE_DATABASE_URL']);
+/** What decrypts backups or overwrites a database is only for jobs of a protected environment. */
+const guardedSecrets = new Map([
+  ['BACKUP_AGE_IDENTITY', ['recovery', 'restore']],
+  ['RESTORE_DATABASE_URL', ['restore']],
+]);
 
 function secretBreaches(workflow: Workflow, text: string): string[] {
   const found: string[] = [];
@@ -121,13 +127,40 @@ function secretBreaches(workflow: Workflow, text: string): string[] {
       const text = String(value);
       if (!text.includes('secrets.')) continue;
       if (text !== `\${{ secrets.${variable} }}`) found.push(`${at}: ${variable} is not the secret of that name`);
-      const environment = typeof job.environment === 'object' ? job.environment.name : job.environment;
-      if (guardedSecrets.has(variable) && environment !== 'recovery') {
-        found.push(`${at}: ${variable} outside the environment recovery`);
+      const guarding = guardedSecrets.get(variable);
+      if (guarding && !guarding.includes(environmentOf(job) ?? '')) {
+        found.push(`${at}: ${variable} outside the environment ${guarding.join(' or ')}`);
       }
     }
   }
   return found;
+}
+
+/** Environments whose jobs wait for a person. */
+export const reviewed: readonly string[] = ['restore', 'production-database'];
+
+/** A scheduled run that waits for a reviewer waits each time, and is given up after 30 days. */
+function reviewBreaches({ on, jobs }: Workflow): string[] {
+  const { schedule } = (typeof on === 'object' && on !== null ? on : {}) as { schedule?: { cron: string }[] };
+  return Object.entries(jobs).flatMap(([name, job]) => {
+    const environment = environmentOf(job);
+    if (environment === undefined || !reviewed.includes(environment)) return [];
+    return (schedule ?? [])
+      .filter(({ cron }) => job.if === undefined || evaluateCondition(job.if, scheduledBy(cron)) !== false)
+      .map(({ cron }) => `${name}: the schedule '${cron}' waits for the reviewers of ${environment}`);
+  });
+}
+
+function scheduledBy(cron: string) {
+  return (name: string) => {
+    if (name === 'github.event_name') return 'schedule';
+    if (name === 'github.event.schedule') return cron;
+    return name.startsWith('inputs.') ? null : undefined;
+  };
+}
+
+export function environmentOf({ environment }: Pick<Job, 'environment'>): string | undefined {
+  return typeof environment === 'object' ? environment.name : environment;
 }
 
 function timeBreaches(workflow: Workflow): string[] {

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { databaseInputs } from '../../actions/lib/run/inputs.ts';
 import { evaluateCondition, evaluateText } from '../../actions/lib/watchdog/expression.ts';
 import { type GitHubParser, loadParser } from './parser.ts';
-import { breaches } from './rules.ts';
+import { breaches, environmentOf, reviewed } from './rules.ts';
 
 const root = join(import.meta.dirname, '../..');
 const folder = join(root, '.github/workflows');
@@ -71,6 +71,14 @@ test('the backup holds no private key, and the drill no way to the database', ()
   expect(read('drill.yml')).not.toMatch(/\bDATABASE_URL/);
   expect(read('ci.yml')).not.toContain('secrets.');
   expect(Object.keys(parse(read('restore.yml')).on)).toEqual(['workflow_dispatch']);
+});
+
+test('the README says of each environment whether it has reviewers, and only those that no schedule waits for have', () => {
+  const jobs = names.flatMap(name => Object.values(parse(read(name)).jobs) as { environment?: string }[]);
+  const used = [...new Set(jobs.flatMap(job => environmentOf(job) ?? []))].sort();
+  const rows = readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^\| `([\w-]+)` \| (required|none\b[^|]*) \|/gm);
+  const told = [...rows].map(([, name, reviewers]) => [name, reviewers === 'required']);
+  expect(told.sort()).toEqual(used.map(name => [name, reviewed.includes(name)]));
 });
 
 describe('the workflow of the database', () => {
@@ -266,6 +274,18 @@ jobs:
       'outside the env of a step',
     ],
     ['the private key outside the environment', '    environment: recovery\n', '', 'outside the environment recovery'],
+    [
+      'the URL of a restore in the environment of the drill',
+      'BACKUP_AGE_IDENTITY: ',
+      `RESTORE_DATABASE_URL: ${expression('secrets.RESTORE_DATABASE_URL')}\n          BACKUP_AGE_IDENTITY: `,
+      'RESTORE_DATABASE_URL outside the environment restore',
+    ],
+    [
+      'a schedule that waits for a reviewer',
+      `on: workflow_dispatch\npermissions: {}\nconcurrency:\n  group: work\n  queue: max\njobs:\n  work:\n    runs-on: ubuntu-24.04\n    environment: recovery`,
+      `on:\n  schedule:\n    - cron: '0 5 * * 1'\npermissions: {}\nconcurrency:\n  group: work\n  queue: max\njobs:\n  work:\n    runs-on: ubuntu-24.04\n    environment: restore`,
+      "work: the schedule '0 5 * * 1' waits for the reviewers of restore",
+    ],
     [
       'an expression inside a script',
       'npm test',
