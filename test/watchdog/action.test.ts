@@ -92,6 +92,8 @@ test('a job that the repository switches on is waited for', async () => {
   };
   expect(await jobsOf({})).not.toContain('assets.optimize');
   expect(await jobsOf({ ASSETS_PROPOSE: 'true' })).toContain('assets.optimize');
+  expect(await jobsOf({})).not.toContain('cdn.audit');
+  expect(await jobsOf({ CDN_URL: 'https://www.example.org' })).toContain('cdn.audit');
 });
 
 test('a summary that GitHub would refuse as too long is cut, and links to the run', async () => {

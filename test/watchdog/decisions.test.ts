@@ -108,6 +108,8 @@ describe('what a workflow promises', () => {
     [workflow('./actions/database', '        with: { mode: advise }\n'), ['database.advise']],
     [workflow('./actions/database', `        with: { mode: "\${{ matrix.mode }}" }\n`), ['database']],
     [workflow('./actions/database', '        with: { mode: cleanup, dry-run: true }\n'), []],
+    [workflow('./actions/cdn'), ['cdn.audit']],
+    [workflow('./actions/cdn', '        with: { command: purge, paths: / }\n'), ['cdn.purge']],
     [workflow('./actions/restore'), []],
     [workflow('./actions/watchdog'), []],
     [workflow('actions/checkout@0123'), []],

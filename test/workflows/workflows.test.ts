@@ -208,6 +208,23 @@ test('the watchdog runs on a schedule, and by a button', () => {
   expect(Object.keys(parse(read('watchdog.yml')).on)).toEqual(['schedule', 'workflow_dispatch']);
 });
 
+test('the watchdog is given each variable of the repository that a schedule depends on', () => {
+  const scheduled = names.map(name => parse(read(name)) as Scheduled).filter(({ on }) => on.schedule !== undefined);
+  const conditions = scheduled.flatMap(({ jobs }) =>
+    Object.values(jobs).flatMap(job => [job.if, ...job.steps.filter(isOurs).map(step => step.if)]),
+  );
+  const asked = new Set([...conditions.join(' ').matchAll(/\bvars\.(\w+)/g)].map(([, name]) => name!));
+  expect(asked).toContain('BACKUP_FILES_PATHS');
+  const { env } = (parse(read('watchdog.yml')) as Scheduled).jobs.watchdog!.steps.find(isOurs)!;
+  for (const name of asked) expect(env).toHaveProperty(name, expression(`vars.${name}`));
+});
+
+interface Scheduled {
+  on: { schedule?: unknown };
+  jobs: Record<string, { if?: string; steps: { if?: string; uses?: string; env?: object }[] }>;
+}
+const isOurs = ({ uses }: { uses?: string }) => uses?.startsWith('./actions/') === true;
+
 describe('the rules find', () => {
   const sha = '0123456789abcdef0123456789abcdef01234567';
   const good = `

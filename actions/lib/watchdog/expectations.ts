@@ -156,6 +156,7 @@ const unexpected = new Set(['watchdog', 'restore']);
 /** The input that says of which kind the report of an action is, and its default. */
 const reportsBy: Readonly<Record<string, readonly [input: string, byDefault: string]>> = {
   assets: ['mode', 'check'],
+  cdn: ['command', 'audit'],
   database: ['mode', 'analyze'],
   drill: ['kind', 'database'],
 };
