@@ -143,9 +143,20 @@ describe('the life of an alert', () => {
   });
 
   it('a check that exists only while it fails closes with the next report that is well', async () => {
-    await sync([report([{ id: 'backup.prune', target: undefined }], 'backup.prune')]);
+    await sync([report([{ id: 'drill.rto' }], 'drill.run')]);
     later(5);
-    await sync([report([], 'backup.prune')]);
+    await sync([report([{ id: 'drill.verdict', status: 'ok' }], 'drill.run')]);
+    expect((await world.issues())[0]?.state).toBe('closed');
+  });
+
+  it('visitors who get old pages are not well because the next deploy changed nothing', async () => {
+    const stale = { id: 'cdn.purge.verified', target: undefined };
+    await sync([report([stale], 'cdn.purge')]);
+    later(5);
+    await sync([report([], 'cdn.purge')]);
+    expect((await world.issues())[0]?.state).toBe('open');
+    later(5);
+    await sync([report([{ ...stale, status: 'ok' }], 'cdn.purge')]);
     expect((await world.issues())[0]?.state).toBe('closed');
   });
 

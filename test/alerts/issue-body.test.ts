@@ -107,12 +107,34 @@ describe('what a report wants to be announced', () => {
 });
 
 describe('what a report is silent about', () => {
-  const prune = { key: 'backup.prune', id: 'backup.prune', target: null, kind: 'backup.prune' };
+  const verified = { key: 'cdn.purge.verified', id: 'cdn.purge.verified', target: null, kind: 'cdn.purge' };
   const rto = { key: 'drill.rto shop', id: 'drill.rto', target: 'shop', kind: 'drill.run' };
   const keys = (list: Desired[]) => list.map(({ key, severity }) => `${key}: ${severity ?? 'well'}`);
 
-  it('a check that exists only while it fails is over when its report is well', () => {
-    expect(keys(silentRecoveries(report([], { kind: 'backup.prune' }), [prune, rto]))).toEqual(['backup.prune: well']);
+  it('a check that exists only while it fails is over when its report is well, and looked at the same', () => {
+    const purged = report([{ id: 'cdn.purge.sent', status: 'ok', target: undefined }], { kind: 'cdn.purge' });
+    expect(keys(silentRecoveries(purged, [verified, rto]))).toEqual(['cdn.purge.verified: well']);
+  });
+
+  it('a report that looked at nothing is well, and no word on what was breached', () => {
+    expect(silentRecoveries(report([], { kind: 'cdn.purge' }), [verified])).toEqual([]);
+    const elsewhere = report([{ id: 'cdn.purge.sent', status: 'ok', target: 'blog' }], { kind: 'cdn.purge' });
+    expect(silentRecoveries(elsewhere, [verified])).toEqual([]);
+  });
+
+  it('a check of no target that is well speaks for all of its targets, whatever else is wrong', () => {
+    const budget = {
+      id: 'assets.budget',
+      target: 'perFile a.png',
+      kind: 'assets.check',
+      key: 'assets.budget perFile a.png',
+    };
+    const kind = 'assets.check';
+    const heavy = { id: 'assets.images', status: 'warning' as const, target: undefined };
+    const kept = { id: 'assets.budget', status: 'ok' as const, target: undefined };
+    expect(keys(silentRecoveries(report([heavy, kept], { kind }), [budget]))).toEqual([`${budget.key}: well`]);
+    expect(silentRecoveries(report([heavy], { kind }), [budget])).toEqual([]);
+    expect(silentRecoveries(report([{ ...kept, status: 'unknown' }], { kind }), [budget])).toEqual([]);
   });
 
   it('a report that is not well says nothing of what it leaves out', () => {

@@ -43,18 +43,24 @@ export function desiredAlerts(report: Report, policy: AlertPolicy): Desired[] {
 }
 
 /**
- * What the report is silent about and would have named if it were still so: a report that is all well closes the alerts
- * that came of its kind, on what it was about, and that it has no check for (a check may exist only while it fails).
+ * What the report is silent about and would have named if it were still so, of the alerts that came of its kind (a check
+ * may exist only while it fails). A report that is all well speaks for what its checks are on: one without a check has
+ * looked at nothing. And a check of no target that is well speaks for all targets that it had when it was not.
  */
 export function silentRecoveries(
   report: Report,
   open: readonly (Subject & { key: string; kind: string })[],
 ): Desired[] {
-  if (report.error !== null || report.status !== 'ok') return [];
-  const named = new Set(report.checks.map(check => alertKey(subjectOf(check))));
-  const targets = new Set(report.checks.map(check => subjectOf(check).target)).add(null);
+  if (report.error !== null) return [];
+  const subjects = report.checks.map(subjectOf);
+  const named = new Set(subjects.map(alertKey));
+  const targets = new Set(report.status === 'ok' ? subjects.map(({ target }) => target) : []);
+  const wellEverywhere = new Set(
+    report.checks.filter(({ target, status }) => target === undefined && status === 'ok').map(({ id }) => id),
+  );
   return open
-    .filter(alert => alert.kind === report.kind && !named.has(alert.key) && targets.has(alert.target))
+    .filter(({ kind, key }) => kind === report.kind && !named.has(key))
+    .filter(({ id, target }) => targets.has(target) || wellEverywhere.has(id))
     .map(({ id, target, key, kind }) => {
       const message = 'The last report is well and no longer names it';
       const check: Check = { id, status: 'ok', value: null, threshold: null, unit: '', message };

@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serializeManifest } from '../../../actions/lib/backup/sets/manifest.ts';
@@ -80,6 +80,10 @@ describe('pruning', () => {
     stage.expectNothingOrphaned();
     const again = await stage.ops(`backup prune --config ${config}`, env);
     expect(again.stdout).toMatch('Removed 0 sets and 0 parts');
+    expect(again.stdout).not.toMatch('NOT PRUNED');
+    // Said, and not only not denied: what was open closes with it.
+    const latest = readFileSync(join(stage.work, 'reports/latest/backup.prune.json'), 'utf8');
+    expect(JSON.parse(latest).checks).toMatchObject([{ id: 'backup.prune', status: 'ok', value: 0, threshold: 0 }]);
   });
 
   test('leaves the set that a running backup builds on, and what that backup has sent', async () => {

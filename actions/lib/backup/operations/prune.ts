@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { OpsError } from '../../errors/index.ts';
 import { formatBytes } from '../../log/index.ts';
-import type { Operation } from '../../reports/index.ts';
+import type { Check, Operation } from '../../reports/index.ts';
 import { openDestinations } from '../destinations.ts';
 import { planPrune, prune } from '../retention.ts';
 
@@ -49,28 +49,27 @@ export const pruneOperation: Operation<{ dryRun: boolean }, PruneData> = {
       await Promise.all(storages.map(storage => storage.close()));
     }
     if (failures[0] && data.destinations.length === 0) throw failures[0];
-    return {
-      data,
-      checks: failures.map(failure => ({
-        id: 'backup.prune',
-        status: 'critical',
-        value: null,
-        threshold: null,
-        unit: 'destinations',
-        message: `${failure.code}: ${failure.message}`,
-      })),
-      isDryRun: input.dryRun,
-    };
+    return { data, checks: [checkOf(failures, storages.length)], isDryRun: input.dryRun };
   },
   lines: ({ data, checks }) => [
     ...(data ? pruneLines(data) : []),
-    ...checks.map(check => `  NOT PRUNED: ${check.message}`),
+    ...checks.filter(({ status }) => status !== 'ok').map(check => `  NOT PRUNED: ${check.message}`),
   ],
   summary: ({ data, error }) =>
     data
       ? ['## Retention', '', ...pruneLines(data).map(line => `- ${line.trim()}`), ''].join('\n')
       : `## Retention failed\n\n${error?.message ?? ''}\n`,
 };
+
+function checkOf(failures: readonly OpsError[], destinations: number): Check {
+  const base = { id: 'backup.prune', value: failures.length, threshold: 0, unit: 'destinations' };
+  if (failures.length === 0) {
+    const where = destinations === 1 ? 'the destination' : `all ${destinations} destinations`;
+    return { ...base, status: 'ok', message: `Retention is applied at ${where}` };
+  }
+  const message = failures.map(failure => `${failure.code}: ${failure.message}`).join('; ');
+  return { ...base, status: 'critical', message };
+}
 
 function pruneLines(data: PruneData): string[] {
   const verb = data.isDryRun ? 'Would remove' : 'Removed';
