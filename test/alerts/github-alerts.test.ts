@@ -466,6 +466,41 @@ describe('when GitHub fails', () => {
     expect(await world.issues()).toHaveLength(1);
   });
 
+  it('what recovered while GitHub could not be asked is not announced after that', async () => {
+    world.proxy.fail(list, status(403), 2);
+    await sync([broken()]);
+    later(60);
+    await sync([whole()]);
+    later(60);
+    await sync([report([], 'monitor.run')]);
+    expect(await world.issues()).toEqual([]);
+    expect(JSON.parse(await readFile(join(folder, 'alerts.json'), 'utf8'))).toEqual(emptyMemory());
+  });
+
+  it('nor does an issue that is open stay so, when it recovered then', async () => {
+    await sync([broken()]);
+    world.proxy.fail(list, status(403), 2);
+    later(60);
+    await sync([broken()]);
+    later(60);
+    await sync([whole()]);
+    later(60);
+    await sync([report([], 'monitor.run')]);
+    expect((await world.issues())[0]?.state).toBe('closed');
+  });
+
+  it('of two breaches that could not be said the newer one is', async () => {
+    world.proxy.fail(list, status(403), 2);
+    await sync([report([{ value: 1 }])]);
+    later(60);
+    await sync([report([{ value: 0 }])]);
+    const kept = JSON.parse(await readFile(join(folder, 'alerts.json'), 'utf8')).unannounced;
+    expect(kept['backup.database.destinations shop'].reading.value).toBe(0);
+    later(60);
+    await sync([report([], 'monitor.run')]);
+    expect((await world.issues())[0]?.body).toContain('| Value | 0 destinations |');
+  });
+
   it('the token is in no failure and no line', async () => {
     world.proxy.fail(list, status(401));
     const { failures } = await sync([broken()]);

@@ -145,6 +145,18 @@ function worstOfEach(desired: readonly Desired[]): Desired[] {
   return [...worst.values()];
 }
 
+/** The newest word on each key; of two at the same time, the graver one. */
+export function newestOfEach(desired: readonly Desired[]): Desired[] {
+  const newest = new Map<string, Desired>();
+  for (const each of desired) {
+    const known = newest.get(each.key);
+    const isNewer = known && Date.parse(each.reading.at) - Date.parse(known.reading.at);
+    if (isNewer === undefined || isNewer > 0 || (isNewer === 0 && gravity(each.severity) > gravity(known!.severity)))
+      newest.set(each.key, each);
+  }
+  return [...newest.values()];
+}
+
 export function gravity(severity: Severity | null): number {
   return severity === null ? 0 : severity === 'warning' ? 1 : 2;
 }

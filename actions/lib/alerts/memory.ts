@@ -5,7 +5,7 @@ import { OpsError } from '../errors/index.ts';
 import { commitFiles, type GitHub, readText } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
 import { guardSizes, replaceFile } from '../reports/index.ts';
-import type { Desired } from './desired.ts';
+import { type Desired, newestOfEach } from './desired.ts';
 import { alertStateSchema, readingSchema } from './state.ts';
 
 /**
@@ -60,11 +60,11 @@ export function emptyMemory(): Memory {
 /** Remembered for longer than any silence is sensible; and no more than a file should hold. */
 const mostUnannounced = 200;
 
-/** What could not be said, beside what is already waiting; the newest when there is too much of it. */
+/** What could not be said, beside what is already waiting: the newest word on each, and the newest when there is too much. */
 export function withUnannounced(memory: Memory, desired: readonly Desired[]): Memory['unannounced'] {
-  const added = desired.map(({ history: _, ...each }) => [each.key, each] as const);
-  const all = { ...memory.unannounced, ...Object.fromEntries(added) };
-  return Object.fromEntries(Object.entries(all).slice(-mostUnannounced));
+  const added = desired.map(({ history: _, ...each }) => each);
+  const all = newestOfEach([...Object.values(memory.unannounced), ...added]);
+  return Object.fromEntries(all.slice(-mostUnannounced).map(each => [each.key, each]));
 }
 
 /** @param folder of the reports */

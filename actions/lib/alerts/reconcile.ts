@@ -1,5 +1,5 @@
 import type { AlertAction, Existing, ExistingAlert, Pending } from './actions.ts';
-import { type Desired, gravity } from './desired.ts';
+import { type Desired, newestOfEach } from './desired.ts';
 import { inhibitorOf } from './inhibition.ts';
 import { type Measured, type Newcomer, secondsBetween, withReading } from './next-state.ts';
 import type { AlertPolicy, Severity } from './policy.ts';
@@ -73,18 +73,6 @@ interface Facts extends Measured {
   isQuiet: boolean;
   now: Date;
   policy: AlertPolicy;
-}
-
-/** The newest word on each key; of two at the same time, the graver one. */
-function newestOfEach(desired: readonly Desired[]): Desired[] {
-  const newest = new Map<string, Desired>();
-  for (const each of desired) {
-    const known = newest.get(each.key);
-    const isNewer = known && Date.parse(each.reading.at) - Date.parse(known.reading.at);
-    if (isNewer === undefined || isNewer > 0 || (isNewer === 0 && gravity(each.severity) > gravity(known!.severity)))
-      newest.set(each.key, each);
-  }
-  return [...newest.values()];
 }
 
 /** A run that began earlier may end later: what is newer is already announced. */

@@ -4,7 +4,7 @@ import type { GitHub } from '../github/index.ts';
 import type { Log } from '../log/index.ts';
 import { type Report, recentValues, type Summary, seriesOf } from '../reports/index.ts';
 import type { AlertAction, ExistingAlert } from './actions.ts';
-import { alertKey, type Desired, desiredAlerts, silentRecoveries } from './desired.ts';
+import { alertKey, type Desired, desiredAlerts, newestOfEach, silentRecoveries } from './desired.ts';
 import { type AlertFailure, createGitHubAlerts } from './github-alerts.ts';
 import type { IssueText } from './issue-body.ts';
 import type { AlertIssue } from './issues.ts';
@@ -65,7 +65,9 @@ export async function syncAlerts(options: AlertSyncOptions): Promise<AlertSync> 
 
   const memory = await store.read().catch(thrown => void note('memory', thrown));
   const fresh = options.reports.flatMap(report => desiredAlerts(report, policy)).map(withHistory(options));
-  const desired = [...fresh, ...Object.values((memory ?? emptyMemory()).unannounced)];
+  const { unannounced: waiting } = memory ?? emptyMemory();
+  // What has recovered since, or was measured again, is not to be said as it was.
+  const desired = newestOfEach([...fresh, ...Object.values(waiting)]);
   const run: Run = { options, policy, desired, memory: memory ?? emptyMemory(), isDryRun };
 
   const issues = await syncIssues(run).catch(thrown => void note('issues', thrown));
@@ -75,10 +77,16 @@ export async function syncAlerts(options: AlertSyncOptions): Promise<AlertSync> 
 
   const wasListed = issues !== undefined;
   const failed = new Set(failures.flatMap(({ action }) => (action ? keysOf(action) : [])));
-  const unannounced = desired.filter(({ key, severity }) => failed.has(key) || (!wasListed && severity !== null));
+  // All that is well need not be kept; that something is over of which the breach was kept has to be.
+  const isNews = ({ key, severity }: Desired) => severity !== null || key in waiting;
+  const unannounced = desired.filter(each => failed.has(each.key) || (!wasListed && isNews(each)));
   const change = (before: Memory): Memory => {
     const after = structuredClone(before);
-    for (const { key } of desired) delete after.unannounced[key];
+    for (const { key, reading } of desired) {
+      // Another run may have kept a newer word meanwhile.
+      const kept = after.unannounced[key];
+      if (kept && Date.parse(kept.reading.at) <= Date.parse(reading.at)) delete after.unannounced[key];
+    }
     after.unannounced = withUnannounced(after, unannounced);
     applyPending(after.issues.pending, issues?.actions ?? [], failed);
     if (webhook) {
