@@ -323,6 +323,26 @@ describe('the watchdog', () => {
     expect((await watch()).missing).toEqual([]);
   });
 
+  test('a red run is explained by its report also when a button was pressed after it', async () => {
+    allIsWell();
+    const red = scheduled(6, 'failure');
+    api.workflows.find(each => each.path.endsWith('/drill.yml'))!.runs = [red];
+    const run = { url: runUrl(red.id), id: String(red.id), attempt: 1, sha: '' };
+    store(failed('drill.run', 5.9 * hour, { run }));
+    store(drill(2 * hour));
+    store(drill(hour));
+    expect((await watch()).missing).toEqual([]);
+  });
+
+  test('a run that failed after its report had said that all is well is not explained by it', async () => {
+    allIsWell();
+    const red = scheduled(6, 'failure');
+    api.workflows.find(each => each.path.endsWith('/drill.yml'))!.runs = [red];
+    const run = { url: runUrl(red.id), id: String(red.id), attempt: 1, sha: '' };
+    store({ ...drill(5.5 * hour), run });
+    expect((await watch()).missing).toEqual(['run drill.yml critical']);
+  });
+
   test('reads the reports of the branch that they are on', async () => {
     allIsWell();
     forget();

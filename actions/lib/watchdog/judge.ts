@@ -107,14 +107,13 @@ export function judgeSchedule(schedule: ScheduleFacts, now: Date): Check {
  * How the newest scheduled run ended; nothing when there is none to judge. A failure that left a report is told by that
  * report, and by its alerts; one that left none is told here.
  *
- * @param reportedRuns ids of the runs that the latest reports come from
+ * @param reportedRuns ids of the runs of which a report says what went wrong
  */
 export function judgeRun(schedule: ScheduleFacts, reportedRuns: ReadonlySet<string>, now: Date): Check | undefined {
   const { file, allowance } = schedule;
   const runs = countedRuns(schedule);
-  const index = runs.findIndex(run => run.status === 'completed');
-  const ended = runs[index];
-  const waiting = runs.slice(0, index < 0 ? runs.length : index).at(-1);
+  const ended = lastEnded(schedule);
+  const waiting = runs.slice(0, ended ? runs.indexOf(ended) : runs.length).at(-1);
   const check = { id: 'watchdog.run', target: file, threshold: allowance, unit: 'seconds' };
 
   if (waiting && secondsBetween(waiting.createdAt, now) > allowance) {
@@ -140,8 +139,13 @@ export function judgeRun(schedule: ScheduleFacts, reportedRuns: ReadonlySet<stri
   return { ...check, status: 'critical', value: age, message };
 }
 
+/** The newest run that is over; undefined when none is. */
+export function lastEnded(schedule: Pick<ScheduleFacts, 'workflow' | 'maySkip'>): ScheduledRun | undefined {
+  return countedRuns(schedule).find(run => run.status === 'completed');
+}
+
 /** Where skipping is meant, runs that were skipped show nothing, neither good nor bad. */
-function countedRuns({ workflow, maySkip }: ScheduleFacts): ScheduledRun[] {
+function countedRuns({ workflow, maySkip }: Pick<ScheduleFacts, 'workflow' | 'maySkip'>): ScheduledRun[] {
   const runs = workflow?.scheduledRuns ?? [];
   return runs.filter(run => !(maySkip && run.conclusion === 'skipped'));
 }

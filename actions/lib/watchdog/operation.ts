@@ -13,8 +13,9 @@ import {
   showsProof,
 } from './expectations.ts';
 import { sendHeartbeat } from './heartbeat.ts';
-import { type JobFacts, judgeJob, judgeRun, judgeSchedule, type ScheduleFacts } from './judge.ts';
+import { type JobFacts, judgeJob, judgeRun, judgeSchedule, lastEnded, type ScheduleFacts } from './judge.ts';
 import { newestThat } from './newest.ts';
+import { runsThatSaidWhy } from './reported-runs.ts';
 import { fetchWorkflowFacts, type WorkflowFacts } from './scheduler.ts';
 import { watchdogLines, watchdogSummary } from './text.ts';
 import { type FoundWorkflows, fetchWorkflows, readWorkflows, workflowsFolder } from './workflows.ts';
@@ -137,7 +138,7 @@ function unreadable(file: string, reason: string): Check {
 
 async function judgeReports(
   reader: ReportReader,
-  { jobs }: Expectations,
+  { jobs, schedules: expected }: Expectations,
   workflows: readonly WorkflowFacts[],
   context: OpsContext,
   data: WatchdogData,
@@ -180,8 +181,10 @@ async function judgeReports(
       provedAgeSeconds: proved?.value ?? null,
     });
   }
-  const latest = await Promise.all(kinds.map(kind => reader.latest(kind)));
-  return { checks, runs: new Set(latest.flatMap(report => report?.run?.id ?? [])) };
+  const failed = expected
+    .flatMap(({ file, maySkip }) => lastEnded({ workflow: workflows.find(each => each.file === file), maySkip }) ?? [])
+    .filter(run => run.conclusion === 'failure');
+  return { checks, runs: await runsThatSaidWhy(reader, kinds, failed) };
 }
 
 function judgeSchedules(
