@@ -1,3 +1,6 @@
+import { chmod, copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { creatingRolesOnly } from '../../../actions/lib/backup/database/archive.ts';
 import type { DatabaseManifest } from '../../../actions/lib/backup/sets/manifest.ts';
@@ -6,6 +9,7 @@ import {
   startThrowawayServer,
   type ThrowawayServer,
   withDatabase,
+  withUser,
 } from '../../../actions/lib/postgres/index.ts';
 import { failureOf, openWorld, type World } from '../harness.ts';
 import { describeDatabase } from './reference.ts';
@@ -111,6 +115,119 @@ describe('roles', () => {
     expect(creatingRolesOnly(script).toString('latin1')).toBe(
       'CREATE ROLE a WITH LOGIN;\nCREATE ROLE "b ""c"";" WITH NOLOGIN;\nCREATE ROLE d;\nALTER ROLE e WITH LOGIN;\nCOMMENT ON ROLE a IS \'CREATE ROLE x;\'\n\xe4',
     );
+  });
+});
+
+describe('what belongs to the database itself', () => {
+  const key = 'kept from everybody';
+  const properties = (target: PostgresTarget) =>
+    world.query(
+      target,
+      `select (select jsonb_object_agg(coalesce(r.rolname, '-'), array(select c from unnest(setconfig) c order by c)) from pg_db_role_setting left join pg_roles r on r.oid = setrole where setdatabase = d.oid) as settings,
+              (select jsonb_agg(distinct concat_ws(' ', case grantee when 0 then 'PUBLIC' else grantee::regrole::text end, privilege_type, is_grantable))
+                 from aclexplode(coalesce(datacl, acldefault('d', datdba))) where grantee <> datdba) as privileges,
+              shobj_description(oid, 'pg_database') as comment, datconnlimit from pg_database d where datname = current_database()`,
+    );
+  let own: PostgresTarget;
+  let made: DatabaseManifest;
+  beforeAll(async () => {
+    await world.query(world.server.target, `create role prop_web login; create role "Prop ""é" login`);
+    own = await world.database(
+      `odd "n" % $properties$`,
+      `create schema app; create schema "App "" 2"; create table app.t as select generate_series(1, 9) as x;
+       do $set$ begin
+         execute format('alter database %1$I set search_path = app, "$user", "App "" 2", public', current_database());
+         execute format('alter database %1$I set statement_timeout = ''1234ms''', current_database());
+         execute format('alter database %1$I set default_transaction_read_only = on', current_database());
+         execute format('alter database %1$I set app.key = %2$L', current_database(), '${key}: \\ '' % $properties$');
+         execute format('alter database %1$I set session_preload_libraries = auto_explain', current_database());
+         execute format('alter database %1$I connection limit 77', current_database());
+         execute format('alter role prop_web in database %1$I set search_path = ''''', current_database());
+         execute format('alter role "Prop ""é" in database %1$I set work_mem = ''7MB''', current_database());
+         execute format('revoke all on database %1$I from public', current_database());
+         execute format('grant connect on database %1$I to prop_web', current_database());
+         execute format('grant connect, temporary on database %1$I to "Prop ""é" with grant option', current_database());
+         execute format('comment on database %1$I is %2$L', current_database(), E'the shop''s\nown');
+       end $set$`,
+    );
+    ({ manifest: made } = await world.backup(own));
+  });
+
+  test('comes back but for roles that the target lacks, which are named; nor privileges, where grants are left out', async () => {
+    await world.query(elsewhere.target, 'create role prop_web');
+    const { log, lines } = await world.context();
+    const { target } = await world.restore(made, { target: await newDatabase(), log });
+    expect(lines.join('\n')).toMatch(/setting work_mem of role "Prop ""é" was not restored: there is no such role/);
+    expect(lines.join('\n')).toMatch(/privilege CONNECT of role "Prop ""é" was not restored/);
+    expect(await properties(target)).toMatchObject([
+      { privileges: ['prop_web CONNECT f'], settings: { prop_web: ['search_path=""'] }, datconnlimit: 77 },
+    ]);
+    const second = await world.restore(made, { target: await newDatabase(), noOwner: true });
+    expect(await properties(second.target)).toMatchObject([
+      { privileges: ['PUBLIC CONNECT f', 'PUBLIC TEMPORARY f'], datconnlimit: 77 },
+    ]);
+  });
+
+  test('comes back under another name: settings, those of roles in it, privileges, comment, limit', async () => {
+    const { target, findings } = await world.prove(made, { target: await newDatabase(), withRoles: true });
+    expect(findings).toEqual([]);
+    expect(await properties(target)).toEqual(await properties(own));
+    expect(JSON.stringify(await properties(target))).toMatch(/App .*77|77.*App /);
+  });
+
+  test('is a finding where it did not come back, and no value of it is told', async () => {
+    const { target } = await world.restore(made);
+    await world.query(
+      target,
+      `begin read write; do $$ begin execute format('alter database %I reset app.key', current_database());
+       execute format('alter database %I reset search_path', current_database()); execute format('grant temporary on database %I to public', current_database()); end $$; commit`,
+    );
+    const findings = (await world.compare(made, target)).findings.join('\n');
+    expect(findings).toMatch(
+      /3 of \d+ properties of the database .*PUBLIC may nothing; setting app\.key, .*search_path/,
+    );
+    expect(findings).not.toContain(key);
+  });
+
+  test('a setting that only a superuser may give, or of a library that is not here, is named, and the restore is good', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'ops-test-library-'));
+    await chmod(folder, 0o755);
+    const library = join(folder, 'Own library.so');
+    try {
+      const [config] = await world.query<{ setting: string }>(
+        world.server.target,
+        `select setting from pg_config where name = 'PKGLIBDIR'`,
+      );
+      await copyFile(join(config!.setting, 'auto_explain.so'), library);
+      const refused = await world.database(
+        'prop_refused',
+        `create table t as select 1 as x; alter database prop_refused set log_statement = 'all';
+         alter database prop_refused set work_mem = '9MB'; alter database prop_refused set session_preload_libraries = '${library}'`,
+      );
+      const { manifest: set } = await world.backup(refused);
+      await rm(library);
+      await world.query(world.server.target, `create role keeper login password 'x'`);
+      await world.query(world.server.target, 'create database kept owner keeper');
+      const { log, lines } = await world.context();
+      const target = withUser(withDatabase(world.server.target, 'kept'), 'keeper', 'x');
+      const { result } = await world.restore(set, { target, noOwner: true, log });
+      expect(result.rows).toBe(1);
+      expect(lines.join('\n')).toMatch(/setting log_statement was not restored: permission denied/);
+      expect(lines.join('\n')).toMatch(/setting session_preload_libraries was not restored: /);
+      expect(await properties(target)).toMatchObject([{ settings: { '-': ['work_mem=9MB'] } }]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('a set without it, as older ones are, restores as before', async () => {
+    const before = { ...made, parts: made.parts.filter(part => part.role !== 'properties') };
+    const { target } = await world.restore(before);
+    expect(await properties(target)).toMatchObject([{ settings: null, comment: null, datconnlimit: -1 }]);
+  });
+
+  test('a database that has nothing of its own has no such part', () => {
+    expect(manifest.parts.map(part => part.role)).not.toContain('properties');
   });
 });
 

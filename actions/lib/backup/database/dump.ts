@@ -31,6 +31,7 @@ import {
   takeSequences,
 } from './evidence.ts';
 import { matchingSlices, type PartPlan, planParts } from './plan.ts';
+import { takeProperties } from './properties.ts';
 import { canCompare, isUnchanged } from './unchanged.ts';
 
 export interface DumpOptions {
@@ -220,6 +221,8 @@ async function dumpInSnapshot(
     ];
     const made: Part[] = [];
     for (const kind of kinds) made.push(await archivePart(kind, work));
+    const properties = await takeProperties(leader, facts.encoding);
+    if (properties) made.push(await writeWhole('properties', 'properties.sql', properties, work));
     // Sequences stand outside of snapshots: what pg_dump has read of each lies between these two.
     evidence.sequences = spanSequences(sequencesBefore, await takeSequences(leader, catalog));
     evidence.inventory = await takeInventory(leader, catalog);

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { quoteQualified } from '../../postgres/index.ts';
+import { propertiesInventory } from './properties.ts';
 
 /**
  * What a restored database is compared with, taken inside the dump's own snapshot. It is stored as an encrypted part:
@@ -143,6 +144,7 @@ const inventoryQueries: Readonly<Record<string, string>> = {
   policies: `select format('%s %I %s %s %s', p.polrelid::regclass, p.polname, p.polcmd,
                     coalesce(pg_get_expr(p.polqual, p.polrelid), ''), coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')) as line
                from pg_policy p where ${isKept('p.polrelid')}`,
+  'properties of the database': propertiesInventory,
 };
 
 export interface InventoryScope {

@@ -22,6 +22,7 @@ import { readDefinitions, restoreHint, restoreSection, type Section } from './de
 import { TableIndexes } from './indexes.ts';
 import { loadRows } from './load.ts';
 import { compilePatterns } from './patterns.ts';
+import { restoreProperties } from './properties.ts';
 import { prepareTarget } from './restore-target.ts';
 
 export interface RestoreOptions {
@@ -57,7 +58,8 @@ export interface RestoreResult {
 
 /**
  * A set into an empty database: roles on request, definitions, rows by several connections, then indexes, constraints
- * and triggers, then statistics. A part is committed only after its hashes match the manifest.
+ * and triggers, then statistics, then what the database itself had. A part is committed only after its hashes match the
+ * manifest.
  * @throws OpsError `RESTORE_NOT_EMPTY`, `RESTORE_MAJOR`, `RESTORE_ROLE`, `RESTORE_EXTENSION`, `RESTORE_NO_TABLE`,
  *   `PG_RESTORE`, `SET_DAMAGED`, `AGE_NO_MATCH`, `PG_*`, `STORAGE_*`
  */
@@ -83,6 +85,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreR
     await section('post-data', 'indexes and constraints', indexes.left());
     const indexesSeconds = clock.lap();
     await analyze(options);
+    await restoreProperties(prepared.tools, options);
     const analyzeSeconds = clock.lap();
     return {
       ...loaded,

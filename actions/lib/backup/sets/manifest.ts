@@ -12,8 +12,11 @@ export const manifestSchemaName = 'production-ops/set/1';
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const bytes = z.int().min(0);
 
-/** What a part is for. The order of restoring is: roles (on request), schema, rows, blobs, then the schema's second half. */
-export const partRoles = ['schema', 'rows', 'blobs', 'roles', 'evidence', 'archive', 'state'] as const;
+/**
+ * What a part is for. The order of restoring is: roles (on request), schema, rows, blobs, then the schema's second half,
+ * and the properties of the database at last.
+ */
+export const partRoles = ['schema', 'rows', 'blobs', 'roles', 'properties', 'evidence', 'archive', 'state'] as const;
 
 const slice = z.strictObject({
   /** Index into `database.tables`. */

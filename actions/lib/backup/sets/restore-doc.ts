@@ -20,6 +20,7 @@ function databaseDocument(manifest: DatabaseManifest): string {
   const schema = partOf(manifest, 'schema')!;
   const roles = partOf(manifest, 'roles');
   const blobs = partOf(manifest, 'blobs');
+  const properties = partOf(manifest, 'properties');
   const open = openCommand(manifest);
   return `# Restore ${cell(manifest.source)} as of ${manifest.snapshotAt}
 
@@ -93,7 +94,13 @@ rm -r "$scratch"
 psql -X -q -c 'ANALYZE'
 \`\`\`
 
-## 8. Look at it
+## 8. Settings of the database, and who may connect (a warning names what is not restored)
+
+\`\`\`sh
+${properties ? `${open(properties.key)} | psql -X -q -v ON_ERROR_STOP=1` : 'true # it had none of its own'}
+\`\`\`
+
+## 9. Look at it
 
 The rows each table had in the snapshot:
 
