@@ -136,6 +136,14 @@ describe('the commands of RESTORE.md, with stock tools alone,', () => {
       `template template0 encoding 'LATIN1' locale 'C'`,
     ],
     [
+      'one with settings and privileges of its own',
+      'own "x"',
+      `create role web_own; create schema app; alter database "own ""x""" set search_path = app, "$user"; alter database "own ""x""" set app.key = 'é $properties$';
+       alter database "own ""x""" set default_transaction_read_only = on; alter role web_own in database "own ""x""" set work_mem = '7MB';
+       revoke all on database "own ""x""" from public; grant connect on database "own ""x""" to web_own; comment on database "own ""x""" is 'its own'`,
+      '',
+    ],
+    [
       'one with zero-column rows and large objects',
       'odd',
       `create table bare (); insert into bare select from generate_series(1, 9); select lo_from_bytea(7, '\\x00ff')`,
