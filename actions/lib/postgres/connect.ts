@@ -12,6 +12,18 @@ export interface ConnectOptions extends OpenOptions {
 }
 
 /**
+ * Session settings for work that takes hours: a role or a database may have limits that are meant for an application. A
+ * server too old to know one of them (`idle_session_timeout` came with 14, `transaction_timeout` with 17) is not told.
+ */
+export const withoutTimeLimits: Readonly<Record<string, string>> = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  transaction_timeout: '0',
+};
+
+/**
  * An open connection. Losing it later rejects the running and every later query; it never raises an unhandled 'error'.
  * The caller ends it with `client.end()`.
  *
@@ -27,8 +39,9 @@ export async function connect(target: PostgresTarget, options: ConnectOptions = 
     if (Object.keys(settings).length > 0) {
       if (await isBehindPooler(client)) await assertHoldsSnapshot(client, target);
       await client.query(
-        'select pg_catalog.set_config(name, value, false) from unnest($1::text[], $2::text[]) s(name, value)',
-        [Object.keys(settings), Object.values(settings)],
+        `select pg_catalog.set_config(name, value, false) from unnest($1::text[], $2::text[]) s(name, value)
+          where name <> all ($3) or name in (select k.name from pg_catalog.pg_settings k)`,
+        [Object.keys(settings), Object.values(settings), Object.keys(withoutTimeLimits)],
       );
     }
     return client;

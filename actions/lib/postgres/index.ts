@@ -5,7 +5,7 @@ export {
   findServerTools,
   type ServerTools,
 } from './binaries.ts';
-export { type ConnectOptions, connect } from './connect.ts';
+export { type ConnectOptions, connect, withoutTimeLimits } from './connect.ts';
 export { copyIn } from './copy-in.ts';
 export { type CopyBuffers, type CopyOutOptions, type CopyOutResult, copyOut, createCopyBuffers } from './copy-out.ts';
 export { pgError } from './errors.ts';

@@ -299,6 +299,25 @@ describe('parts of a set', () => {
   });
 });
 
+test('limits of time that the role has stop neither the backup nor the restore', async () => {
+  // It is asked wherever rows are loaded, indexes are built and statistics are made.
+  const limited = await world.database(
+    'limited',
+    `create function unlimited(x int) returns int immutable language plpgsql as $f$ begin
+       if exists (select from pg_catalog.pg_settings where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') and setting <> '0')
+       then raise exception 'there is a limit'; end if; return x; end $f$;
+     create table t (x int check (unlimited(x) is not null)); insert into t select generate_series(1, 9);
+     create index on t (unlimited(x));
+     create role hurried superuser login password 'x'; alter role hurried set statement_timeout = '5min';
+     alter role hurried set lock_timeout = '5min'; alter role hurried set idle_in_transaction_session_timeout = '5min'`,
+  );
+  const { manifest: made } = await world.backup(withUser(limited, 'hurried', 'x'));
+  const target = withUser(await world.emptyDatabase(), 'hurried', 'x');
+  expect(await world.query(target, 'show statement_timeout')).toEqual([{ statement_timeout: '5min' }]);
+  expect((await world.prove(made, { target })).findings).toEqual([]);
+  expect((await world.prove(made, { target, force: true })).findings).toEqual([]);
+});
+
 test('a set of a later major is refused', async () => {
   const later = { ...manifest, database: { ...manifest.database, major: world.server.major + 1 } };
   expect(await failureOf(world.restore(later))).toMatchObject({ code: 'RESTORE_MAJOR', exitCode: 2 });

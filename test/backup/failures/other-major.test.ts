@@ -17,6 +17,7 @@ import {
   startThrowawayServer,
   type ThrowawayServer,
   withDatabase,
+  withoutTimeLimits,
 } from '../../../actions/lib/postgres/index.ts';
 import { packagedServer } from '../../services/postgres-majors.ts';
 import { expectRefused, filesBelow, Stage } from './stage.ts';
@@ -74,6 +75,36 @@ describe.skipIf(!isThere)(`a server of PostgreSQL ${major}`, () => {
     const env = stage.env('older', { RESTORE_DATABASE_URL: withDatabase(server.target, 'shop').url });
     await stage.backUp(env);
     expectRefused(await stage.ops('restore database latest', env), 1, 'PG_CLIENT_MISSING', String(major));
+  });
+
+  test('takes as long as it takes, whatever limits its database has', async () => {
+    const limits = ['statement', 'lock', 'idle_in_transaction_session', 'idle_session', 'transaction'];
+    const names = limits.map(limit => `${limit}_timeout`).sort();
+    const own = withDatabase(server.target, 'limited');
+    await stage.sql(server.target, 'create database limited');
+    for (const name of names) await stage.sql(own, `alter database limited set ${name} = '5min'`);
+    for (const [settings, expected] of [
+      [{}, '300000'],
+      [withoutTimeLimits, '0'],
+      [pinnedSettings, '0'],
+      [{ ...pinnedSettings, lock_timeout: '60s' }, '0'],
+    ] as const) {
+      const client = await connect(own, { settings });
+      const { rows } = await client.query<{ name: string; setting: string }>(
+        'select name, setting from pg_settings where name = any ($1) order by name',
+        [names],
+      );
+      await client.end();
+      expect(rows).toEqual(
+        names.map(name => ({
+          name,
+          setting:
+            'lock_timeout' in settings && settings.lock_timeout === '60s' && name === 'lock_timeout'
+              ? '60000'
+              : expected,
+        })),
+      );
+    }
   });
 
   test('gives its facts, catalog, snapshot, rows by segment and fingerprints like any other', async () => {

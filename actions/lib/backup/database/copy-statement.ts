@@ -1,4 +1,4 @@
-import { quoteQualified } from '../../postgres/index.ts';
+import { quoteQualified, withoutTimeLimits } from '../../postgres/index.ts';
 import { encodingOption, type TableFacts } from './catalog.ts';
 import type { SlicePlan } from './plan.ts';
 import { blockRange } from './unchanged.ts';
@@ -18,12 +18,15 @@ export const pinnedSettings: Readonly<Record<string, string>> = {
   lc_monetary: 'C',
   row_security: 'off',
   search_path: '',
-  statement_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
+  ...withoutTimeLimits,
   synchronize_seqscans: 'off',
   // One backend per connection: `jobs` says how many cores a backup may take.
   max_parallel_workers_per_gather: '0',
 };
+
+const timeLimits = Object.keys(withoutTimeLimits)
+  .map(name => `'${name}'`)
+  .join(', ');
 
 /** What `psql` needs before the rows of a part: the same text settings, and no surprises. */
 export const partPreamble = [
@@ -35,7 +38,8 @@ export const partPreamble = [
   'SET xmloption = content;',
   'SET row_security = off;',
   "SET search_path = '';",
-  'SET statement_timeout = 0;',
+  // Without those that the server does not know.
+  `SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN (${timeLimits}) \\g /dev/null`,
   'SET synchronous_commit = off;',
   'BEGIN;',
   '',

@@ -8,6 +8,7 @@ import {
   findClientTools,
   type PostgresTarget,
   serverFacts,
+  withoutTimeLimits,
   workFailure,
 } from '../../postgres/index.ts';
 import { runChild } from '../../process/index.ts';
@@ -20,7 +21,11 @@ export async function prepareTarget(
   options: RestoreOptions,
 ): Promise<{ tools: ClientTools; withTablespaces: boolean }> {
   const { manifest, target } = options;
-  const client = await connect(target, { applicationName: 'production-ops restore', signal: options.signal });
+  const client = await connect(target, {
+    applicationName: 'production-ops restore',
+    signal: options.signal,
+    settings: withoutTimeLimits,
+  });
   try {
     const facts = await serverFacts(client);
     if (facts.major < manifest.database.major) {

@@ -10,6 +10,7 @@ import {
   connect,
   type PostgresTarget,
   quoteQualified,
+  withoutTimeLimits,
   workFailure,
 } from '../../postgres/index.ts';
 import { runChild } from '../../process/index.ts';
@@ -143,7 +144,11 @@ async function analyze(options: RestoreOptions): Promise<void> {
   const queue = options.manifest.database.tables.filter(table => table.rows > 0).sort((a, b) => b.rows - a.rows);
   const task = options.progress.start('statistics', queue.length);
   const worker = async () => {
-    const client = await connect(options.target, { applicationName: 'production-ops restore', signal: options.signal });
+    const client = await connect(options.target, {
+      applicationName: 'production-ops restore',
+      signal: options.signal,
+      settings: withoutTimeLimits,
+    });
     try {
       for (let table = queue.shift(); table !== undefined; table = queue.shift()) {
         await client.query(`analyze ${quoteQualified(table.schema, table.name)}`);

@@ -91,7 +91,7 @@ sed -n 's/^[0-9a-f]*  \\(.*\\/rows-.*\\)$/\\1/p' ${checksumsKey('database', mani
 ${blobs ? `${open(blobs.key)} | pg_restore --exit-on-error -d "$PGDATABASE"\n` : ''}pg_restore --exit-on-error --section=data -d "$PGDATABASE" "$scratch/schema.dump"
 ${postData(database)}
 rm -r "$scratch"
-psql -X -q -c 'ANALYZE'
+psql -X -q -c 'SET statement_timeout = 0' -c 'ANALYZE'
 \`\`\`
 
 ## 8. Settings of the database, and who may connect (a warning names what is not restored)
