@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { inspect } from 'node:util';
 import { FTPError } from 'basic-ftp';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parseFtpUrl } from '../../actions/lib/storage/ftp-address.ts';
 import { ftpError } from '../../actions/lib/storage/ftp-errors.ts';
 import { createFtpStorage, type FtpOptions, type Storage } from '../../actions/lib/storage/index.ts';
@@ -167,6 +167,20 @@ requireService('ftp')('FTP storage', () => {
     });
     expect(source.destroyed).toBe(true);
     expect(await readdir(small.folder)).toEqual([]);
+  });
+
+  test('what is small does not wait for uploads that last', async () => {
+    const storage = open();
+    const lasting = Array.from({ length: 4 }, () => new PassThrough());
+    const puts = lasting.map((body, i) => storage.put(`lasting/${i}`, body));
+    for (const body of lasting) body.write(randomBytes(mebibyte));
+    await vi.waitFor(async () => expect((await readdir(join(server.folder, 'lasting'))).length).toBeGreaterThan(1));
+    // As a run does that says it is alive.
+    await storage.put('lasting/alive', Buffer.from('yes'));
+    expect(await storage.head('lasting/alive')).toMatchObject({ sizeBytes: 3 });
+    await storage.remove('lasting/alive');
+    for (const body of lasting) body.end();
+    expect(await Promise.all(puts)).toEqual(lasting.map(() => ({ sizeBytes: mebibyte })));
   });
 
   test('connections that were cut while idle are replaced', async () => {

@@ -10,9 +10,15 @@ export interface FtpConnection {
   readonly root: string;
 }
 
+/** A `transfer` lasts as long as its stream, an hour perhaps; a `request` is over in a moment. */
+export type FtpUse = 'transfer' | 'request';
+
 export interface FtpPool {
-  /** Waits for one of the few connections, logging in when none is idle. */
-  acquire(signal?: AbortSignal): Promise<FtpConnection>;
+  /**
+   * Waits for one of the few connections, logging in when none is idle. Transfers never take the last one: a sign of
+   * life that waits until an upload has ended comes too late.
+   */
+  acquire(use: FtpUse, signal?: AbortSignal): Promise<FtpConnection>;
   /** Hands a connection back; after anything but an orderly answer of the server it is dropped. */
   release(connection: FtpConnection, error?: unknown): void;
   close(): void;
@@ -23,7 +29,7 @@ export interface FtpPoolOptions {
   /** PEM of the authority that signed the server's certificate, when it is not a public one. */
   ca: string | undefined;
   timeoutSeconds: number;
-  /** FTP has one transfer per connection, and servers allow few connections of one user. */
+  /** At least 2. FTP has one transfer per connection, and servers allow few connections of one user. */
   max: number;
 }
 
@@ -31,60 +37,77 @@ export interface FtpPoolOptions {
 export function createFtpPool(options: FtpPoolOptions): FtpPool {
   const idle: FtpConnection[] = [];
   const open = new Set<FtpConnection>();
-  const waiting: (() => void)[] = [];
-  let busy = 0;
+  const uses = new Map<FtpConnection, FtpUse>();
+  const waiting: { use: FtpUse; start: () => void }[] = [];
+  const busy = { transfer: 0, request: 0 };
 
-  async function acquire(signal?: AbortSignal): Promise<FtpConnection> {
-    await takeTurn(signal);
+  async function acquire(use: FtpUse, signal?: AbortSignal): Promise<FtpConnection> {
+    await takeTurn(use, signal);
     try {
-      for (let connection = idle.pop(); connection; connection = idle.pop()) {
-        if (!connection.client.closed) return connection;
-        open.delete(connection);
-      }
-      const connection = await connect(options, signal);
+      const connection = idleOne() ?? (await connect(options, signal));
       open.add(connection);
+      uses.set(connection, use);
       return connection;
     } catch (error) {
-      passTurn();
+      passTurn(use);
       throw error;
     }
   }
 
+  function idleOne(): FtpConnection | undefined {
+    for (let connection = idle.pop(); connection; connection = idle.pop()) {
+      if (!connection.client.closed) return connection;
+      open.delete(connection);
+    }
+    return undefined;
+  }
+
   function release(connection: FtpConnection, error?: unknown): void {
+    const use = uses.get(connection)!;
+    uses.delete(connection);
     if (connection.client.closed || (error && !isReply(error) && !(error instanceof OpsError))) {
       connection.client.close();
       open.delete(connection);
     } else {
       idle.push(connection);
     }
-    passTurn();
+    passTurn(use);
   }
 
-  async function takeTurn(signal: AbortSignal | undefined): Promise<void> {
+  function hasRoom(use: FtpUse): boolean {
+    if (busy.transfer + busy.request >= options.max) return false;
+    return use === 'request' || busy.transfer < options.max - 1;
+  }
+
+  async function takeTurn(use: FtpUse, signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
-    if (busy < options.max) {
-      busy++;
+    if (hasRoom(use)) {
+      busy[use]++;
       return;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const turn = { use, start: resolve };
     const abort = () => {
-      const place = waiting.indexOf(resolve);
+      const place = waiting.indexOf(turn);
       if (place >= 0) waiting.splice(place, 1);
       reject(signal?.reason);
     };
-    waiting.push(resolve);
+    waiting.push(turn);
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      await promise; // the turn of whoever released was handed over: `busy` stays
+      await promise; // counted by whoever passed the turn on
     } finally {
       signal?.removeEventListener('abort', abort);
     }
   }
 
-  function passTurn(): void {
-    const next = waiting.shift();
-    if (next) next();
-    else busy--;
+  function passTurn(use: FtpUse): void {
+    busy[use]--;
+    const place = waiting.findIndex(turn => hasRoom(turn.use));
+    if (place < 0) return;
+    const [next] = waiting.splice(place, 1);
+    busy[next!.use]++;
+    next!.start();
   }
 
   function close(): void {

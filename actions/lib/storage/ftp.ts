@@ -9,7 +9,7 @@ import { openBody, rejectionOf } from './body.ts';
 import { parseFtpUrl } from './ftp-address.ts';
 import { download } from './ftp-download.ts';
 import { ftpError, isNotFound, isReply, isTargetRefused, isTransient } from './ftp-errors.ts';
-import { createFtpPool, type FtpConnection } from './ftp-pool.ts';
+import { createFtpPool, type FtpConnection, type FtpUse } from './ftp-pool.ts';
 import { assertKey, assertPrefix, isKey, isOfDeadProcess, isTemporary, temporaryName } from './key.ts';
 import type { GetOptions, ObjectInfo, PutOptions, Storage } from './storage.ts';
 import { walk } from './walk.ts';
@@ -31,7 +31,8 @@ type Signalled = { signal?: AbortSignal | undefined };
 
 /**
  * A folder on an FTP server. An object is sent under a temporary name, its SIZE is compared, and it is renamed. At most
- * three connections; each stream of `get` occupies one until it is read to the end or destroyed.
+ * three connections, of which two carry streams and one is kept for what is small; each stream of `get` occupies one
+ * until it is read to the end or destroyed.
  * @throws OpsError `CONFIG_INVALID` for a URL that cannot be used
  */
 export function createFtpStorage(options: FtpOptions): Storage {
@@ -105,7 +106,8 @@ export function createFtpStorage(options: FtpOptions): Storage {
       }
     };
     const mayRepeat = (error: unknown) => (canRepeat || !hasBegun) && (isTransient(error) || isTargetRefused(error));
-    await retry(() => onConnection(send, signal), { attempts, signal, isTransient: mayRepeat });
+    const use = canRepeat ? 'request' : 'transfer';
+    await retry(() => onConnection(send, signal, use), { attempts, signal, isTransient: mayRepeat });
     return sizeBytes;
   }
 
@@ -142,7 +144,7 @@ export function createFtpStorage(options: FtpOptions): Storage {
   async function get(key: string, { range, signal }: GetOptions = {}): Promise<Readable> {
     assertKey(key);
     const open = async () => {
-      const connection = await pool.acquire(signal);
+      const connection = await pool.acquire('transfer', signal);
       try {
         const sizeBytes = await sizeOf(connection, key);
         if (sizeBytes === undefined) throw new OpsError('STORAGE_NOT_FOUND', `There is no ${key} in ${name}`);
@@ -277,8 +279,9 @@ export function createFtpStorage(options: FtpOptions): Storage {
   async function onConnection<T>(
     work: (connection: FtpConnection) => Promise<T>,
     signal: AbortSignal | undefined,
+    use: FtpUse = 'request',
   ): Promise<T> {
-    const connection = await pool.acquire(signal);
+    const connection = await pool.acquire(use, signal);
     const abort = () => connection.client.close();
     signal?.addEventListener('abort', abort, { once: true });
     let failure: unknown;

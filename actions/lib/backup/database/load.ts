@@ -142,6 +142,8 @@ async function* opened(load: Load, work: LoadWork): AsyncGenerator<{ part: Part;
     part && { part, bytes: new ByteReader(readPart(work.storage, part, work)[Symbol.asyncIterator]()) };
   let current = open(load.take());
   let ahead: typeof current;
+  // Before the one ahead, or, where connections are few, every one of them waits for a part that nobody reads yet.
+  current?.bytes.begin();
   try {
     for (; current; current = ahead) {
       // The next one is fetched and opened while this one loads: over a network that takes longer than the load.
