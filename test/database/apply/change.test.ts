@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checksOf } from '../../../actions/lib/database/apply/checks.ts';
 import { indexName } from '../../../actions/lib/database/indexes/index.ts';
 import { whenTrue } from '../../backup/failures/stage.ts';
 import { ApplyStage, column, create, drop, merge, orders, rebuild } from './stage.ts';
@@ -42,12 +43,55 @@ describe('a leftover', () => {
   test('that another session works on is left alone', async () => {
     const target = await stage.database(`${orders} create index ${name} on orders (customer_id);`);
     await stage.breakIndex(target, name);
+    // A real drop, which waits for a reader, shows no progress and is known by its lock on the index.
+    const reader = await stage.session(target);
+    await reader.query('begin; select from orders limit 1');
     const other = await stage.session(target);
-    await other.query('begin; lock table orders in share update exclusive mode');
+    const dropping = other.query(`drop index concurrently ${name}`);
+    const waits = "select from pg_locks where not granted and locktype = 'virtualxid'";
+    await whenTrue(async () => (await stage.query(target, waits)).length > 0);
     const { outcomes, leftovers } = await stage.apply(target, [create(byCustomer)]);
     expect(outcomes[0]).toMatchObject({ status: 'deferred', statements: [] });
     expect(leftovers).toEqual([expect.objectContaining({ index: name, origin: 'in work' })]);
-    await other.query('rollback');
+    await reader.query('rollback');
+    await dropping;
+  });
+
+  test('that another session builds is in work, also for a role that sees nothing of others', async () => {
+    const target = await stage.database(orders);
+    const reader = await stage.session(target);
+    await reader.query('begin isolation level repeatable read; select 1');
+    const other = await stage.session(target);
+    const building = other.query('create index concurrently theirs on orders (total)');
+    const waits = "select from pg_stat_progress_create_index where phase = 'waiting for old snapshots'";
+    await whenTrue(async () => (await stage.query(target, waits)).length > 0);
+    const anybody = await stage.role(target, 'anybody');
+    const { leftovers } = await stage.apply(anybody, []);
+    expect(leftovers).toEqual([expect.objectContaining({ index: 'theirs', origin: 'in work' })]);
+    await reader.query('rollback');
+    await building;
+  });
+
+  test.each([
+    ['vacuum', 'vacuum orders'],
+    ['analyze', 'analyze orders'],
+  ])('is none the less one while %s runs on its table', async (work, sql) => {
+    const target = await stage.database(`${orders} create index theirs on orders (total);`);
+    await stage.breakIndex(target, 'theirs');
+    const other = await stage.session(target);
+    await other.query('set vacuum_cost_delay = 100; set vacuum_cost_limit = 1');
+    const busy = other.query(sql).catch((error: Error) => error.message);
+    const runs = async () =>
+      (await stage.query<{ pid: number }>(target, `select pid from pg_stat_progress_${work}`))[0];
+    await whenTrue(async () => (await runs()) !== undefined);
+    const applied = await stage.apply(target, []);
+    const { pid } = (await runs())!;
+    expect(applied.leftovers).toEqual([expect.objectContaining({ index: 'theirs', origin: 'not ours' })]);
+    expect(checksOf(applied, 'shop')).toContainEqual(
+      expect.objectContaining({ id: 'database.indexes.leftover', status: 'warning' }),
+    );
+    await stage.query(target, `select pg_cancel_backend(${pid})`);
+    expect(await busy).toContain('canceling statement');
   });
 });
 

@@ -3,13 +3,14 @@ import { quoteQualified } from '../../postgres/index.ts';
 import { createIndexSql, type IndexDefinition } from '../indexes/index.ts';
 import {
   type IndexFacts,
+  isInWork,
   kindOfName,
   readIndex,
   readIndexes,
   readTable,
+  relationsInWork,
   signatureOf,
   type TableFacts,
-  tablesInWork,
 } from './catalog.ts';
 import { type RunContext, runConcurrently } from './concurrent.ts';
 import type { Ledger } from './ledger.ts';
@@ -77,14 +78,27 @@ export async function createPlain(
   const { sessions, ledger, log } = context;
   const { definition, name } = order;
   const client = sessions.control();
+  const indexes = await readIndexes(client, table.oid);
+  const inWork = await relationsInWork(client, [sessions.workPid()]);
   const plan = planCreate({
     name,
     signature,
     table,
-    indexes: await readIndexes(client, table.oid),
+    indexes,
     nameIsTakenBy: await kindOfName(client, definition.schema, name),
-    isInWork: (await tablesInWork(client, [sessions.workPid()])).has(table.oid),
+    isInWork: indexes.some(index => index.name === name && isInWork(index, inWork)),
   });
+  const room = () =>
+    waitForRoom(
+      context,
+      {
+        tableOid: table.oid,
+        tableName: `${table.schema}.${table.name}`,
+        neededBytes: expectedBytes(order.sizeBytes, table),
+        counts: () => true,
+      },
+      context.notGuarded,
+    );
   switch (plan.kind) {
     case 'refuse':
       throw new Refused(plan.because);
@@ -103,22 +117,15 @@ export async function createPlain(
     case 'drop leftover and build':
       if (context.isDryRun)
         return planned([dropSql(plan.leftover), createIndexSql(definition, name, { concurrently: true })]);
+      // The drop waits for the same as the build does.
+      await room();
       log.warn(`${name}: an earlier build was cut off; what it left is dropped and built again`);
       await dropBroken(context, plan.leftover, statements, false);
       break;
     case 'build':
   }
   if (context.isDryRun) return planned([createIndexSql(definition, name, { concurrently: true })]);
-  await waitForRoom(
-    context,
-    {
-      tableOid: table.oid,
-      tableName: `${table.schema}.${table.name}`,
-      neededBytes: expectedBytes(order.sizeBytes, table),
-      counts: () => true,
-    },
-    context.notGuarded,
-  );
+  await room();
   if (ledger.isKept) {
     await ledger.begin({
       schema: definition.schema,

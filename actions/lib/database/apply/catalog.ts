@@ -149,17 +149,28 @@ export async function signatureOf(client: pg.Client, definition: IndexDefinition
   }
 }
 
-/** Sessions that build or rebuild an index right now, and of which table, as far as the role may see. */
-export async function tablesInWork(client: pg.Client, exceptPids: readonly number[]): Promise<Set<string>> {
+/**
+ * What is being built, rebuilt or dropped right now: the tables of builds, and the indexes themselves. A lock on the table
+ * says nothing: VACUUM and ANALYZE hold the same for hours. That a process builds an index, and who holds which lock, is
+ * shown to every role; DROP INDEX CONCURRENTLY has no progress, and is the only other one that takes this lock on an index.
+ */
+export async function relationsInWork(client: pg.Client, exceptPids: readonly number[]): Promise<Set<string>> {
   const { rows } = await client.query<{ oid: string }>(
     `select distinct l.relation::text as oid
-       from pg_catalog.pg_locks l
-      where l.locktype = 'relation' and l.granted and l.mode = 'ShareUpdateExclusiveLock'
+       from pg_catalog.pg_locks l left join pg_catalog.pg_class c on c.oid = l.relation
+      where l.locktype = 'relation' and l.granted
         and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
-        and not l.pid = any ($1::int[])`,
+        and not l.pid = any ($1::int[])
+        and case when l.pid in (select pid from pg_catalog.pg_stat_progress_create_index)
+                 then l.mode in ('ShareUpdateExclusiveLock', 'ShareLock', 'AccessExclusiveLock')
+                 else c.relkind in ('i', 'I') and l.mode in ('ShareUpdateExclusiveLock', 'AccessExclusiveLock') end`,
     [exceptPids],
   );
   return new Set(rows.map(row => row.oid));
+}
+
+export function isInWork(index: Pick<IndexFacts, 'oid' | 'tableOid'>, inWork: ReadonlySet<string>): boolean {
+  return inWork.has(index.oid) || inWork.has(index.tableOid);
 }
 
 /** What a table of partitions is made of; sub-partitioned ones come before their own partitions. */

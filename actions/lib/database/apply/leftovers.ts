@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { toOpsError } from '../../errors/index.ts';
 import { quoteQualified } from '../../postgres/index.ts';
 import { type ApplyContext, dropBroken, endRecord } from './build.ts';
-import { type IndexFacts, readBrokenIndexes, readIndex, readTable, tablesInWork } from './catalog.ts';
+import { type IndexFacts, isInWork, readBrokenIndexes, readIndex, readTable, relationsInWork } from './catalog.ts';
 import type { Ledger, LedgerEntry } from './ledger.ts';
 import { isCopyName } from './reindex.ts';
 
@@ -13,7 +13,7 @@ export const leftoverSchema = z.strictObject({
   table: z.string(),
   origin: z
     .enum(['ours', 'named like ours', 'not ours', 'in work'])
-    .describe('ours: recorded before it began. In work: another session holds the lock of a build on its table'),
+    .describe('ours: recorded before it began. In work: another session builds, rebuilds or drops it'),
   isPartitioned: z.boolean(),
   sizeBytes: z.number(),
   message: z.string(),
@@ -32,14 +32,14 @@ export async function findLeftovers(
   ownPids: readonly number[],
 ): Promise<Leftover[]> {
   const entries = ledger.isKept ? await ledger.entries() : [];
-  const inWork = await tablesInWork(client, ownPids);
-  return (await readBrokenIndexes(client)).map(index => describe(index, entries, inWork.has(index.tableOid)));
+  const inWork = await relationsInWork(client, ownPids);
+  return (await readBrokenIndexes(client)).map(index => describe(index, entries, isInWork(index, inWork)));
 }
 
-function describe(index: IndexFacts, entries: readonly LedgerEntry[], isInWork: boolean): Leftover {
+function describe(index: IndexFacts, entries: readonly LedgerEntry[], isWorkedOn: boolean): Leftover {
   const isRecorded = entries.some(entry => belongsTo(index, entry));
   const isPartitioned = index.relkind === 'I';
-  const origin = isInWork
+  const origin = isWorkedOn
     ? 'in work'
     : isRecorded
       ? 'ours'
@@ -59,7 +59,7 @@ function describe(index: IndexFacts, entries: readonly LedgerEntry[], isInWork: 
     origin,
     isPartitioned,
     sizeBytes: index.bytes,
-    message: isInWork ? 'being built, rebuilt or dropped right now' : what,
+    message: isWorkedOn ? 'being built, rebuilt or dropped right now' : what,
     statement: drop,
   };
 }
@@ -106,9 +106,9 @@ async function mend(context: ApplyContext, entry: LedgerEntry): Promise<Pick<Men
   const client = context.sessions.control();
   const { schema, name } = entry;
   const found = await readIndex(client, schema, name);
-  const inWork = await tablesInWork(client, [context.sessions.workPid()]);
+  const inWork = await relationsInWork(client, [context.sessions.workPid()]);
   const tableOid = found?.tableOid ?? (await readTable(client, schema, entry.table))?.oid;
-  if (tableOid !== undefined && inWork.has(tableOid)) {
+  if ((tableOid !== undefined && inWork.has(tableOid)) || (found && inWork.has(found.oid))) {
     return { status: 'left', message: 'another session works on the table; the next run looks again' };
   }
   switch (entry.operation) {

@@ -21,7 +21,7 @@ export interface CreateFacts {
   indexes: readonly IndexFacts[];
   /** pg_class.relkind of whatever has the name in the schema. */
   nameIsTakenBy: string | undefined;
-  /** Somebody else holds the lock of an index build on the table. */
+  /** Somebody else builds, rebuilds or drops the index of that name. */
   isInWork: boolean;
 }
 
