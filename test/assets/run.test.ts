@@ -1,4 +1,4 @@
-import { appendFile, chmod, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, readdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
@@ -12,7 +12,7 @@ import {
   parseShard,
 } from '../../actions/lib/assets/index.ts';
 import { leftFile } from '../../actions/lib/assets/result.ts';
-import { bomb, photo } from './images/pictures.ts';
+import { bomb, photo, slowToDeflate } from './images/pictures.ts';
 import { looseCss, Tree } from './tree-fixture.ts';
 
 const optimize = (
@@ -233,6 +233,59 @@ describe('the cache', () => {
     const { data } = await optimize(tree);
     expect(data.left).toMatchObject([{ path: 'a.css', code: 'ASSETS_CACHE' }]);
     expect(await tree.read('a.css')).toBe(looseCss);
+    expect((await optimize(tree)).data.left).toEqual([]);
+    expect((await tree.read('a.css')).length).toBeLessThan(looseCss.length / 1.5);
+  });
+
+  test('what was made of a script is not taken for a module, nor for text, of the same bytes', async () => {
+    const code = 'const message = document.title ;\nconsole.log( message , message ) ;\n';
+    const names = ['a.mjs', 'a.js', 'a.txt', 'a.JS'];
+    const alone: Record<string, string> = {};
+    for (const name of names) {
+      await using tree = await Tree.open({ [name]: code });
+      await optimize(tree, { globs: ['*.{mjs,js,txt}'] });
+      alone[name] = await tree.read(name);
+    }
+    // At its top level a script has names that others may use, and a module has none.
+    expect(alone['a.js']).toMatch(/^const message=\S/);
+    expect(alone['a.mjs']).not.toContain('message');
+    expect(alone['a.txt']).toBe(code);
+    await using tree = await Tree.open();
+    for (const name of names) {
+      await tree.write(name, code);
+      const { data } = await optimize(tree, { globs: [name] });
+      expect([name, await tree.read(name), data.cachedFiles]).toEqual([name, alone[name], name === 'a.JS' ? 1 : 0]);
+    }
+  });
+
+  test('a wrong suffix is found, and found to be put right, whatever is known of the same bytes', async () => {
+    const jpeg = await photo(64, 48).jpeg({ quality: 95 }).toBuffer();
+    await using tree = await Tree.open({ 'a.png': jpeg });
+    const left = async (globs: string[]) => {
+      const { data } = await assetsCheckOperation.execute({ globs, shard: undefined }, tree.context());
+      return { codes: data.left.map(({ code }) => code), cached: data.cachedFiles };
+    };
+    expect(await left(['*.png'])).toEqual({ codes: ['IMAGE_WRONG_EXTENSION'], cached: 0 });
+    await rename(join(tree.root, 'a.png'), join(tree.root, 'a.jpg'));
+    expect(await left(['*.jpg'])).toEqual({ codes: [], cached: 0 });
+    await rename(join(tree.root, 'a.jpg'), join(tree.root, 'b.JPEG'));
+    expect(await left(['*.jpeg'])).toEqual({ codes: [], cached: 1 });
+    await rename(join(tree.root, 'b.JPEG'), join(tree.root, 'b.webp'));
+    expect(await left(['*.webp'])).toEqual({ codes: ['IMAGE_WRONG_EXTENSION'], cached: 0 });
+  });
+
+  test('what took too long once is tried again: another machine, or another hour, has more time', async () => {
+    await using tree = await Tree.open({ 'slow.png': await slowToDeflate(3000) });
+    const images = { limits: { timeoutSeconds: 1 } };
+    for (let run = 0; run < 2; run++) {
+      const { data, checks } = await assetsCheckOperation.execute(
+        { globs: ['*.png'], shard: undefined },
+        tree.context({ images }),
+      );
+      expect(data.left).toMatchObject([{ path: 'slow.png', code: 'IMAGE_TIMEOUT', isDamaged: true }]);
+      expect(data.cachedFiles).toBe(0);
+      expect(checks.find(({ id }) => id === 'assets.files')?.status).toBe('warning');
+    }
   });
 
   test('an index that is damaged is one that is made anew', async () => {

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OpsError, toOpsError } from '../errors/index.ts';
-import type { AssetCache } from './cache/index.ts';
+import { type AssetCache, blobsOf } from './cache/index.ts';
 import type { Looked } from './engine.ts';
 import { encodedName, outputName, variantName } from './names.ts';
 import type { FileResult } from './result.ts';
@@ -103,10 +103,7 @@ export async function applyResult({ result, signature }: Looked, options: ApplyO
       // A source has just been read, and is larger.
       if (!output.isSource && (await isThere(target, output, cache))) continue;
       const bytes = await cache.blob(output.sha256);
-      if (!bytes)
-        throw new OpsError('ASSETS_CACHE', `What was made for ${output.path} is no longer in the cache`, {
-          hint: 'Run it again.',
-        });
+      if (!bytes) throw await noLongerKept(output.path, result, cache);
       const expected = output.isSource && output.path === result.path ? signature : undefined;
       await writeFileWhole({ root: base, path: output.path, bytes, expected });
       if (!output.isSource) cache.written.remember(target, output.sha256, await signatureOf(target));
@@ -122,6 +119,13 @@ export async function applyResult({ result, signature }: Looked, options: ApplyO
     applied.failure = toOpsError(error);
   }
   return applied;
+}
+
+/** Its other blobs are looked at, too: one that is damaged as well would stop the next run again. */
+async function noLongerKept(path: string, result: FileResult, cache: AssetCache): Promise<OpsError> {
+  for (const sha256 of blobsOf(result)) await cache.blob(sha256);
+  const hint = 'Run it again.';
+  return new OpsError('ASSETS_CACHE', `What was made for ${path} is no longer in the cache`, { hint });
 }
 
 /** A folder that is to be served has every file, also those that nothing could be done for. */

@@ -6,7 +6,7 @@ import { type AssetCache, blobsOf, openCache } from './cache/index.ts';
 import { type ResultsFile, resultsFileSchema } from './data.ts';
 import { writeBlob, writeWhole } from './operations/finish.ts';
 import type { FileResult } from './result.ts';
-import { cacheKey, type Mode, settingsFor } from './settings.ts';
+import { type Mode, settingsFor, settingsKey } from './settings.ts';
 import { sha256Of } from './sha256.ts';
 import { isInShard, type Shard } from './shard.ts';
 
@@ -45,8 +45,7 @@ export async function writeBundle(
 
 /** Of the settings and tools that results are of. */
 export function runKey({ config }: OpsContext, mode: Mode): string {
-  const settings = settingsFor(mode, config.assets);
-  return `${cacheKey('image', settings)}-${cacheKey('css', settings)}`;
+  return settingsKey(settingsFor(mode, config.assets));
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Log } from '../log/index.ts';
 import { type AssetCache, blobsOf } from './cache/index.ts';
 import { resultOfImage } from './image-result.ts';
 import { createImagePool, type ImagePool } from './images/index.ts';
-import { type FileResult, type FileType, leftFile } from './result.ts';
+import { type FileResult, type FileType, isOfTheMoment, leftFile } from './result.ts';
 import { type AssetSettings, cacheKey, typeOf } from './settings.ts';
 import { sha256Of, sha256OfFile } from './sha256.ts';
 import { createTextPool, isCompressible, mapFileOf, type TextDone, type TextPool } from './text/index.ts';
@@ -82,7 +82,7 @@ interface Pools {
 async function lookAt(path: string, options: EngineOptions, pools: Pools): Promise<Looked> {
   const { root, cache, settings, log, signal } = options;
   const type = typeOf(path);
-  const key = cacheKey(type, settings);
+  const key = cacheKey(path, settings);
   const absolute = join(root, path);
   const checkedAt = Date.now();
   let signature: Signature;
@@ -124,7 +124,7 @@ async function lookAt(path: string, options: EngineOptions, pools: Pools): Promi
   }
   try {
     const result = await work({ path, absolute, type, size, bytes, map }, options, pools);
-    remember(result);
+    if (!isOfTheMoment(result)) remember(result);
     return { result, signature, isCached: false };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
@@ -159,9 +159,9 @@ function isLfsPointer(bytes: Buffer): boolean {
 }
 
 async function rememberReplaced(result: FileResult, { root, cache, settings }: EngineOptions): Promise<void> {
-  const { path, type, after, map } = result;
+  const { path, after, map } = result;
   if (!after) return;
-  const key = cacheKey(type, settings);
+  const key = cacheKey(path, settings);
   const checkedAt = Date.now();
   const inputs = map ? [map.path] : [];
   const signatures = await signaturesOf(root, [path, ...inputs]);

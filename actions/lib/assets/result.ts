@@ -95,6 +95,13 @@ export function isDamaged({ left }: FileResult): boolean {
   return left !== null && damaged.has(left.code);
 }
 
+/** It says as much of the machine and the hour as of the file: another run may well get further. */
+const ofTheMoment = new Set(['IMAGE_TIMEOUT', 'IMAGE_UNREADABLE']);
+
+export function isOfTheMoment({ left }: FileResult): boolean {
+  return left !== null && ofTheMoment.has(left.code);
+}
+
 /** What the file weighs once its savings are taken. */
 export function bytesAfter({ after, bytes: now }: FileResult): number {
   return after?.bytes ?? now;

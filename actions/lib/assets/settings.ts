@@ -1,5 +1,5 @@
 import type { AssetsConfig, ImageSettings } from '../config/index.ts';
-import { imageToolVersion } from './images/index.ts';
+import { formatByName, imageToolVersion } from './images/index.ts';
 import type { FileType } from './result.ts';
 import { sha256Of } from './sha256.ts';
 import { suffixOf, textKindOf, textToolVersion } from './text/index.ts';
@@ -22,13 +22,26 @@ export function settingsFor(mode: Mode, config: AssetsConfig): AssetSettings {
     : { images: { ...images, formats: [], widths: [], inPlace: true }, keepNames: text.keepNames, precompress: null };
 }
 
-/** All that makes another result of the same file: settings, versions of the tools, and of the shape of the result. */
-export function cacheKey(type: FileType, { images, ...text }: AssetSettings): string {
-  const of = type === 'image' ? [imageToolVersion, images] : [textToolVersion, text];
-  return sha256Of(JSON.stringify([resultVersion, ...of])).slice(0, 16);
+/**
+ * All that makes another result of the same bytes: settings, versions of the tools and of the shape of the result, and what
+ * the name says that they are. A module is not minified as a script is, and an image is wrong under another suffix.
+ */
+export function cacheKey(path: string, { images, ...text }: AssetSettings): string {
+  const of =
+    typeOf(path) === 'image' ? [imageToolVersion, images, formatByName(path)] : [textToolVersion, text, suffixOf(path)];
+  return keyOf(of);
 }
 
-const resultVersion = 1;
+/** Of a whole run: results of two runs go together where it is the same. */
+export function settingsKey(settings: AssetSettings): string {
+  return keyOf([imageToolVersion, textToolVersion, settings]);
+}
+
+function keyOf(parts: readonly unknown[]): string {
+  return sha256Of(JSON.stringify([resultVersion, ...parts])).slice(0, 16);
+}
+
+const resultVersion = 2;
 
 const imageSuffixes = new Set(['avif', 'gif', 'jpeg', 'jpg', 'jpe', 'jfif', 'png', 'webp']);
 

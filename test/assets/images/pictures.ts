@@ -113,6 +113,16 @@ export function bomb(width: number, height: number): Buffer {
   ]);
 }
 
+/** A PNG that takes many seconds to compress well: noise of two values matches itself everywhere, and nowhere for long. */
+export function slowToDeflate(side: number): Promise<Buffer> {
+  const random = randomOf(7);
+  const data = Uint8Array.from({ length: side * side }, () => (random() < 0.5 ? 0 : 1));
+  return sharp(data, { raw: { width: side, height: side, channels: 1 } })
+    .toColourspace('b-w')
+    .png({ compressionLevel: 1 })
+    .toBuffer();
+}
+
 /** Mulberry32. */
 export function randomOf(seed: number): () => number {
   let state = seed;

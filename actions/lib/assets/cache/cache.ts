@@ -14,7 +14,8 @@ import { readWritten, type WrittenFiles } from './written.ts';
  *   written.ndjson        a line for each file that was written into a tree
  *   blobs/ab/abcdef…      what was made, by its SHA-256
  *
- * The key is a hash of the settings and the versions of the tools: another one is another result. A path whose signature
+ * The key is a hash of the settings, the versions of the tools and what the name of a file says it is: another one is another
+ * result. A path whose signature
  * has changed is hashed and looked for by content, so that a fresh checkout, or a file that moved, costs its reading and no
  * more. Blobs are checked against their name before they are used.
  */
@@ -46,7 +47,7 @@ export interface AssetCache {
   /** Where it is. */
   readonly folder: string;
   putBlob(bytes: Uint8Array): Promise<StoredBlob>;
-  /** Undefined for one that is not there, or is damaged. */
+  /** Undefined for one that is not there, or is damaged: then it is removed, so that the next run makes it again. */
   blob(sha256: string): Promise<Uint8Array | undefined>;
   hasBlob(sha256: string): Promise<boolean>;
   readonly written: WrittenFiles;
@@ -138,8 +139,13 @@ export async function openCache({ folder, keepDays, now }: CacheOptions): Promis
       return blob;
     },
     async blob(sha256) {
-      const bytes = await readFile(blobPath(folder, sha256)).catch(() => undefined);
-      return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
+      const path = blobPath(folder, sha256);
+      const bytes = await readFile(path).catch(() => undefined);
+      if (!bytes || sha256Of(bytes) === sha256) return bytes;
+      // Left there, it would pass for the blob, and what it was made of would not be worked on again.
+      known.delete(sha256);
+      await rm(path, { force: true });
+      return undefined;
     },
     hasBlob: async sha256 =>
       known.has(sha256) || (await stat(blobPath(folder, sha256)).catch(() => undefined)) !== undefined,

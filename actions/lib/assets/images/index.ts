@@ -5,6 +5,7 @@ export {
   type VariantFormat,
   variantFormats,
 } from '../../config/index.ts';
+export { formatByName } from './files/index.ts';
 export { type ImageFile, inspectImage, readImage } from './inspect.ts';
 export { type ImageRequest, optimizeImage } from './optimize.ts';
 export type {

@@ -59,21 +59,27 @@ export async function decode(file: ImageFile, pipeline: Sharp): Promise<Picture>
 /** Runs a decode of what somebody else wrote: a failure is the file's, not ours. */
 export async function decoding<Result>(file: ImageFile, work: () => Promise<Result>): Promise<Result> {
   try {
-    return await work();
+    return await inTime(file, work);
   } catch (thrown) {
     if (thrown instanceof Refusal) throw thrown;
-    if (thrown instanceof Error && /timeout/i.test(thrown.message)) throw timedOut(file, thrown);
     throw damaged(file.path, thrown);
   }
 }
 
-function timedOut(file: ImageFile, thrown: Error): Refusal {
-  return new Refusal(
-    'IMAGE_TIMEOUT',
-    `${file.path} took longer than an image may`,
-    'Raise limits.timeoutSeconds, or make the image smaller.',
-    thrown,
-  );
+/** @throws Refusal `IMAGE_TIMEOUT`, and whatever else the work throws */
+export async function inTime<Result>(file: ImageFile, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (thrown) {
+    // libvips, with how far it came: `timeout: 43% complete`.
+    if (!(thrown instanceof Error) || !/^timeout\b/i.test(thrown.message)) throw thrown;
+    throw new Refusal(
+      'IMAGE_TIMEOUT',
+      `${file.path} took longer than an image may`,
+      'Raise limits.timeoutSeconds, or make the image smaller.',
+      thrown,
+    );
+  }
 }
 
 /** What we encoded, as it would be seen: its profile is the reference's own, so neither is converted. */

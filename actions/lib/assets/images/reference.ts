@@ -20,6 +20,7 @@ import {
   decoding,
   flatnessOf,
   hasTransparency,
+  inTime,
   keepsProfile,
   opaque,
   type Picture,
@@ -255,7 +256,7 @@ async function encodeOnce(
 }
 
 async function encodeAndScore(
-  { facts, settings, signal, gate }: ImageJob,
+  { file, facts, settings, signal, gate }: ImageJob,
   reference: Measured,
   format: VariantFormat,
   strength: Strength,
@@ -264,7 +265,7 @@ async function encodeAndScore(
   const encoder = memory.reading + encoderBytes(format, reference, strength, facts);
   const bytes = await holding(gate, encoder, async () => {
     signal.throwIfAborted();
-    return encode(source, format, strength, facts, settings);
+    return inTime(file, () => encode(source, format, strength, facts, settings));
   });
   const score = await holding(gate, memory.scoring(candidateBytes(format, reference, strength, facts)), async () => {
     signal.throwIfAborted();
