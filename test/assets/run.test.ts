@@ -136,6 +136,18 @@ describe('optimize', () => {
     ).toMatchObject({ files: 3, writtenFiles: 0 });
   });
 
+  test('what is narrower in the format of an image itself is offered together with it', async () => {
+    await using tree = await Tree.open({ 'a.webp': await photo(400, 300).webp({ quality: 75 }).toBuffer() });
+    await optimize(tree, { globs: ['*.webp'], manifest: 'assets.json' }, { images: { widths: [120] } });
+    const [asset] = manifestSchema.parse(JSON.parse(await tree.read('assets.json'))).assets;
+    expect(asset!.srcset!['image/webp']).toBe('/a.webp.120w.webp 120w, /a.webp 400w');
+    expect(asset!.picture).toContain('src="/a.webp" srcset="/a.webp.120w.webp 120w, /a.webp 400w"');
+    expect(asset!.variants.at(-1)).toMatchObject({ path: '/a.webp', width: 400, sha256: asset!.sha256, score: null });
+    await optimize(tree, { globs: ['*.webp'], manifest: 'assets.json' }, { images: { widths: [120], maxWidth: 120 } });
+    const [bounded] = manifestSchema.parse(JSON.parse(await tree.read('assets.json'))).assets;
+    expect(bounded!.srcset!['image/webp']).toBe('/a.webp.120w.webp 120w');
+  });
+
   test('a source map goes with its file', async () => {
     const code = 'function price( amount ) {\n  return amount ;\n}\n//# sourceMappingURL=maps/a.js.map\n';
     const map = { version: 3, sources: ['a.ts'], names: [], mappings: 'AAAA;AACA;AACA' };

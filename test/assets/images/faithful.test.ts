@@ -472,7 +472,7 @@ describe('where it was taken', () => {
 describe('widths', () => {
   test('are those asked for, never wider than the original, and each smaller than the wider ones', async () => {
     const bytes = await photo(400, 300).jpeg({ quality: 95 }).toBuffer();
-    const done = await optimize('a.jpg', bytes, { widths: [100, 200, 800] });
+    const done = await optimize('a.jpg', bytes, { widths: [100, 200, 800], inPlace: false });
     const sizes = (wanted: string) => done.variants.filter(({ format }) => format === wanted);
     expect([...new Set(done.variants.map(({ width, height }) => `${width}×${height}`))]).toEqual([
       '400×300',
@@ -483,6 +483,23 @@ describe('widths', () => {
       const bytesByWidth = sizes(format).map(each => each.bytes.length);
       expect(bytesByWidth).toEqual([...bytesByWidth].sort((one, other) => other - one));
     }
+  });
+
+  test('of a format reach to the widest, or there is none: a browser would blow up the widest there is', async () => {
+    const widthsOf = async (path: string, bytes: Buffer) => {
+      const { variants } = await optimize(path, bytes, { widths: [120, 360] });
+      const groups = Map.groupBy(variants, ({ format }) => format);
+      return Object.fromEntries([...groups].map(([format, list]) => [format, list.map(({ width }) => width)]));
+    };
+    // WebP is smaller than it at 120 pixels, and not at 400.
+    const worn = await photo(400, 300).jpeg({ quality: 70 }).toBuffer();
+    expect(await widthsOf('a.jpg', worn)).toEqual({ avif: [400, expect.any(Number), 120] });
+    // Of few colours at 400 pixels, and of many at 360.
+    const palette = await photo(400, 300).png({ palette: true, colours: 48, dither: 1 }).toBuffer();
+    expect(await widthsOf('a.png', palette)).toEqual({ webp: [400, 120] });
+    // In its own format the file itself is the widest.
+    const own = await photo(400, 300).webp({ quality: 75 }).toBuffer();
+    expect(await widthsOf('a.webp', own)).toEqual({ avif: [400, 360], webp: [120] });
   });
 
   test('an original wider than the widest variant gets none of its own width', async () => {

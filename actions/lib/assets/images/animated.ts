@@ -17,12 +17,14 @@ export async function animatedVariants(job: ImageJob, smallestOriginal: number):
   }
   if (!settings.formats.includes('webp')) return { variants: [], notes };
   const made: ImageVariant[] = [];
-  for (const width of plannedWidths(facts.width, settings)) {
+  const widths = plannedWidths(facts.width, settings);
+  for (const width of widths) {
     const variant = await animatedVariant(job, width, smallestOriginal);
     if (variant) made.push(variant);
     else notes.push(`No animated WebP of ${width} pixels reaches ${settings.target} and is smaller, so there is none.`);
   }
-  return { variants: worthwhile(made, smallestOriginal), notes };
+  const original = { bytes: smallestOriginal, format: facts.format, widest: widths[0]! };
+  return { variants: worthwhile(made, original), notes };
 }
 
 async function animatedVariant(job: ImageJob, width: number, smallest: number): Promise<ImageVariant | undefined> {

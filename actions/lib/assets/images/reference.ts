@@ -64,8 +64,12 @@ export interface Encoded {
   encodes: number;
 }
 
-/** At most so wide, its pixels kept. @throws Refusal `IMAGE_DAMAGED`, `IMAGE_TIMEOUT` */
-export async function openReference(job: ImageJob, width: number): Promise<Reference> {
+/**
+ * At most so wide, its pixels kept.
+ * @param isDrawn whether it is a graphic, where that is known of it at another width: made narrower, it has more colours
+ * @throws Refusal `IMAGE_DAMAGED`, `IMAGE_TIMEOUT`
+ */
+export async function openReference(job: ImageJob, width: number, isDrawn?: boolean): Promise<Reference> {
   const { file, facts, settings, gate } = job;
   const read = decoderBytes(file, facts, width) + 2 * pictureBytes(facts, width);
   return holding(gate, read, async () => {
@@ -82,7 +86,7 @@ export async function openReference(job: ImageJob, width: number): Promise<Refer
         pipeline: profiled ?? (() => fromPicture(picture, settings.limits)),
         rights: rightsOf(facts, settings),
       },
-      isGraphic: facts.isLossless === true && isGraphic(picture),
+      isGraphic: isDrawn ?? (facts.isLossless === true && (facts.hasPalette || isGraphic(picture))),
       sample,
       score: encoded => withPicture(decodeOwn(encoded), async candidate => scorePictures(picture, candidate)),
       memory: { reading: 0, scoring: candidate => candidate + flatteningBytes(picture) },

@@ -16,18 +16,26 @@ export async function makeVariants(job: ImageJob, servedBytes: Promise<number>):
   const made: ImageVariant[] = [];
   const notes: string[] = [];
   const lastQuality = new Map<VariantFormat, number>();
-  for (const width of plannedWidths(facts.width, settings)) {
+  const unreachable = new Set<VariantFormat>();
+  // Judged once: with some widths of a drawing and others of a photograph, a format would have them only in part.
+  let isGraphic: boolean | undefined;
+  const widths = plannedWidths(facts.width, settings);
+  for (const width of widths) {
     await makeWidth(width);
   }
-  return { variants: worthwhile(made, await servedBytes), notes };
+  const original = { bytes: await servedBytes, format: facts.format, widest: widths[0]! };
+  return { variants: worthwhile(made, original), notes };
 
   async function makeWidth(width: number): Promise<void> {
-    using reference = await openReference(job, width);
+    using reference = await openReference(job, width, isGraphic);
+    ({ isGraphic } = reference);
     for (const format of settings.formats) {
+      if (unreachable.has(format)) continue;
       const encoded = await encodeAtTarget(job, reference, format, lastQuality.get(format));
       if (encoded?.quality !== undefined) lastQuality.set(format, encoded.quality);
       if (encoded === undefined) {
         if (!reference.isGraphic) notes.push(unreached(format, width, settings.target));
+        if (width === widths[0] && format !== facts.format) unreachable.add(format);
         continue;
       }
       made.push(variantOf(format, reference, encoded));

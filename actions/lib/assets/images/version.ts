@@ -1,7 +1,7 @@
 import sharp from 'sharp';
 
 /** Raised when what is written for the same image and settings changes by our own doing. */
-const algorithmVersion = 3;
+const algorithmVersion = 4;
 
 const {
   sharp: sharpVersion,

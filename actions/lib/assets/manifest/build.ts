@@ -3,12 +3,14 @@ import { bytesAfter, type FileResult } from '../result.ts';
 import { suffixOf } from '../text/index.ts';
 import { byBytes } from '../tree/index.ts';
 import { pictureOf, srcsetsOf } from './markup.ts';
-import { type Manifest, type ManifestAsset, manifestSchemaName } from './schema.ts';
+import { type Manifest, type ManifestAsset, type ManifestVariant, manifestSchemaName } from './schema.ts';
 
 export interface ManifestOptions {
   publicPath: string;
   hashedNames: boolean;
   sizes: string;
+  /** The widest variant that is made. */
+  maxWidth: number;
 }
 
 /** The same of the same results: no time, no order of work is in it. */
@@ -20,7 +22,7 @@ export function buildManifest(results: readonly FileResult[], options: ManifestO
   return { schema: manifestSchemaName, publicPath: options.publicPath, assets };
 }
 
-function assetOf(result: FileResult, { publicPath, hashedNames, sizes }: ManifestOptions): ManifestAsset {
+function assetOf(result: FileResult, { publicPath, hashedNames, sizes, maxWidth }: ManifestOptions): ManifestAsset {
   const sha256 = result.after?.sha256 ?? result.sha256!;
   const name = outputName(result.path, sha256, hashedNames);
   const address = (path: string) => addressOf(publicPath, path);
@@ -48,7 +50,20 @@ function assetOf(result: FileResult, { publicPath, hashedNames, sizes }: Manifes
     })),
   };
   if (result.type !== 'image') return asset;
+  asset.variants.push(...ownWidest(asset, maxWidth));
   return { ...asset, srcset: srcsetsOf(asset.variants), picture: pictureOf(asset, { sizes }) };
+}
+
+/**
+ * The file itself, where it is the widest of its own format: a browser that is offered narrower ones shows no other, and
+ * would blow them up.
+ */
+function ownWidest({ width, height, variants, ...asset }: ManifestAsset, maxWidth: number): ManifestVariant[] {
+  const { path, type, bytes, sha256 } = asset;
+  const own = variants.filter(variant => variant.type === type);
+  if (!width || !height || own.length === 0) return [];
+  if (own.some(variant => variant.width >= Math.min(width, maxWidth))) return [];
+  return [{ path, format: own[0]!.format, type, width, height, bytes, sha256, score: null }];
 }
 
 /** Each part of the path encoded: a comma or a space would end an address inside srcset. */

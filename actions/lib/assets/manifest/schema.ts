@@ -15,7 +15,7 @@ const variantSchema = z.strictObject({
   height: z.int().min(1),
   bytes,
   sha256: sha256Schema,
-  score: z.number().nullable().describe('SSIMULACRA2 against the original at this width'),
+  score: z.number().nullable().describe('SSIMULACRA2 against the original at this width; null for the file itself'),
 });
 
 const assetSchema = z.strictObject({
@@ -26,7 +26,9 @@ const assetSchema = z.strictObject({
   sha256: sha256Schema,
   width: z.int().optional(),
   height: z.int().optional(),
-  variants: z.array(variantSchema).describe('Smallest width first, in the order of formats'),
+  variants: z
+    .array(variantSchema)
+    .describe('Those of one format reach to the widest that is shown: with the file itself, where it is that'),
   encodings: z.array(z.strictObject({ encoding: z.enum(['gzip', 'br', 'zstd']), path, bytes, sha256: sha256Schema })),
   srcset: z.record(z.string(), z.string()).optional().describe('By media type: the srcset attribute, not escaped'),
   picture: z.string().optional().describe('<picture>, ready to paste; alt is empty and is yours to write'),

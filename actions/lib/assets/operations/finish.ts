@@ -55,8 +55,9 @@ export async function writeManifest(
   { config, cwd }: OpsContext,
   isHashed: boolean,
 ): Promise<string> {
-  const { publicPath, hashedNames, sizes } = config.assets;
-  const manifest = buildManifest(results, { publicPath, hashedNames: hashedNames && isHashed, sizes });
+  const { publicPath, hashedNames, sizes, images } = config.assets;
+  const options = { publicPath, hashedNames: hashedNames && isHashed, sizes, maxWidth: images.maxWidth };
+  const manifest = buildManifest(results, options);
   await writeWhole(resolve(cwd, file), `${JSON.stringify(manifest, null, 1)}\n`);
   return file;
 }
